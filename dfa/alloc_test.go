@@ -1,0 +1,59 @@
+package dfa_test
+
+import (
+	"runtime"
+	"testing"
+
+	"github.com/kestrel-detection/kestrel/dfa"
+	"github.com/kestrel-detection/kestrel/dfa/build"
+)
+
+// TestScanAllocatesNothing compares the runtime's own count, which does not round.
+func TestScanAllocatesNothing(t *testing.T) {
+	patterns := []build.Pattern{
+		{Kind: build.Exact, Text: "bash"}, {Kind: build.Prefix, Text: "/usr/", Fold: true}, {Kind: build.Suffix, Text: ".sh"},
+		{Kind: build.Contains, Text: "curl"}, {Kind: build.Wildcard, Text: "*a*b*"}, {Kind: build.Wildcard, Text: "?*?"},
+		{Kind: build.Regex, Text: ".*[0-9]{1,3}\\.[0-9]{1,3}.*"}, {Kind: build.Regex, Text: "(a|b)*a(a|b){13}"},
+	}
+	s, rep := load(t, patterns, build.Options{}, 0)
+	if rep.Lazy == 0 || rep.DFAs == 0 || rep.Globs == 0 || rep.Inner.States == 0 {
+		t.Fatalf("a part is missing: %+v", rep)
+	}
+	values := [][]byte{
+		nil, []byte("bash"), []byte("/usr/bin/curl http://10.1.2.3/a.sh -o b"), []byte("abbabaaabbbabababbabaaabbbaabbaababab"),
+		[]byte("\xffé€ab"),
+	}
+	hits, sc := dfa.NewHits(len(patterns)), s.NewScratchSized(8, 64)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for i := range 20000 {
+		hits.Reset()
+		s.Scan(values[i%len(values)], sc, hits)
+	}
+	runtime.ReadMemStats(&after)
+	if n := after.Mallocs - before.Mallocs; n != 0 {
+		t.Errorf("%d allocations in 20000 scans", n)
+	}
+	if sc.CacheClears == 0 || sc.Fallbacks == 0 {
+		t.Errorf("%d cache clears, %d fallbacks: the small cache is not reached", sc.CacheClears, sc.Fallbacks)
+	}
+}
+
+// TestScratchBytes compares the size that is budgeted with what the runtime hands out.
+func TestScratchBytes(t *testing.T) {
+	s, _ := load(t, []build.Pattern{{Kind: build.Regex, Text: "(a|b)*a(a|b){13}"}, {Kind: build.Contains, Text: "x"}}, build.Options{}, 0)
+	const n = 50
+	var keep [n]*dfa.Scratch
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	for i := range keep {
+		keep[i] = s.NewScratch()
+	}
+	runtime.ReadMemStats(&after)
+	got := int(after.TotalAlloc-before.TotalAlloc) / n
+	if want := s.ScratchBytes(); got < want/2 || got > want*5/4 {
+		t.Errorf("a scratch takes %d bytes, budgeted are %d", got, want)
+	}
+	runtime.KeepAlive(&keep)
+}
