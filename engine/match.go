@@ -1,0 +1,218 @@
+package engine
+
+import (
+	"github.com/kestrel-detection/kestrel/dfa"
+	"github.com/kestrel-detection/kestrel/event"
+	"github.com/kestrel-detection/kestrel/image"
+)
+
+// match says that an event fits stages of a rule.
+type match struct {
+	event  uint32 // in the worker's part of the batch
+	rule   uint32
+	stages uint32
+}
+
+// matchesMin is the least number of matches a worker's buffer holds; it always holds those of one event.
+const matchesMin = 4096
+
+// worker matches events. What it learns of one event is stamped with the event's epoch, so nothing is cleared between
+// two.
+type worker struct {
+	img      *image.Image
+	hits     *dfa.Hits
+	scratch  []*dfa.Scratch // by field set
+	scanned  []uint32       // by field set: epoch
+	has      []bool         // by field set: the event has the field; valid when scanned
+	tests    []uint32       // by test: epoch when it holds
+	preds    []uint32       // by predicate: epoch when it was evaluated
+	cands    []uint32
+	nCands   int
+	rules    []uint32 // by rule: epoch when a stage fitted
+	masks    []uint32 // by rule
+	touched  []uint32 // rules that the event fits
+	nTouched int
+	epoch    uint32
+	text     [textMax]byte // a number or address as it is written
+
+	batch    []event.Event
+	next     int // events done
+	matches  []match
+	nMatches int
+
+	candidatesSeen uint64
+	work, done     chan struct{}
+}
+
+func newWorker(img *image.Image, own bool) *worker {
+	w := &worker{
+		img: img, hits: dfa.NewHits(img.Atoms()), scanned: make([]uint32, len(img.Fields)),
+		has: make([]bool, len(img.Fields)), tests: make([]uint32, len(img.Tests)), preds: make([]uint32, len(img.Preds)),
+		cands: make([]uint32, len(img.Preds)), rules: make([]uint32, len(img.Rules)),
+		masks: make([]uint32, len(img.Rules)), touched: make([]uint32, len(img.Rules)),
+		matches: make([]match, max(matchesMin, len(img.Rules))),
+	}
+	for _, set := range img.Automata {
+		w.scratch = append(w.scratch, set.NewScratch())
+	}
+	if own {
+		w.work, w.done = make(chan struct{}), make(chan struct{}, 1)
+		go w.loop()
+	}
+	return w
+}
+
+func (w *worker) loop() {
+	for range w.work {
+		w.run()
+		w.done <- struct{}{}
+	}
+}
+
+// take gives the worker its part of a batch; one with a goroutine of its own begins at once.
+func (w *worker) take(batch []event.Event) {
+	w.batch, w.next, w.nMatches = batch, 0, 0
+	if w.work != nil {
+		w.work <- struct{}{}
+	}
+}
+
+// run matches events until the batch is done or there might be no room for the matches of another.
+func (w *worker) run() {
+	for w.next < len(w.batch) && len(w.matches)-w.nMatches >= len(w.rules) {
+		w.event(&w.batch[w.next])
+		w.next++
+	}
+}
+
+func (w *worker) event(ev *event.Event) {
+	w.epoch++
+	if w.epoch == 0 {
+		w.restart()
+	}
+	w.hits.Reset()
+	w.nCands, w.nTouched = 0, 0
+	img := w.img
+	for _, set := range image.List(img.Eager, ev.Cat) {
+		w.scan(set, ev)
+	}
+	for _, p := range w.cands[:w.nCands] {
+		w.predicate(p, ev)
+	}
+	for _, p := range image.List(img.Always, ev.Cat) {
+		w.predicate(p, ev)
+	}
+	if w.nTouched > 0 {
+		w.report()
+	}
+}
+
+// restart clears the stamps when the epoch wraps round.
+func (w *worker) restart() {
+	clear(w.scanned)
+	clear(w.tests)
+	clear(w.preds)
+	clear(w.rules)
+	w.epoch = 1
+}
+
+func (w *worker) predicate(p uint32, ev *event.Event) {
+	pred := &w.img.Preds[p]
+	if c := event.Category(pred.Category); c != ev.Cat && c != event.CategoryAny {
+		return
+	}
+	w.candidatesSeen++
+	if !w.eval(pred, ev) {
+		return
+	}
+	for _, r := range w.img.Refs[pred.Refs : pred.Refs+pred.NRefs] {
+		if w.rules[r.Rule] != w.epoch {
+			w.rules[r.Rule] = w.epoch
+			w.masks[r.Rule] = 0
+			w.touched[w.nTouched] = r.Rule
+			w.nTouched++
+		}
+		w.masks[r.Rule] |= 1 << r.Stage
+	}
+}
+
+// report stores the event's matches in the order of the rules.
+func (w *worker) report() {
+	t := w.touched[:w.nTouched]
+	for i := 1; i < len(t); i++ {
+		for j := i; j > 0 && t[j] < t[j-1]; j-- {
+			t[j], t[j-1] = t[j-1], t[j]
+		}
+	}
+	for _, r := range t {
+		w.matches[w.nMatches] = match{uint32(w.next), r, w.masks[r]}
+		w.nMatches++
+	}
+}
+
+// scan runs a field's automaton over its value and notes the tests that hold and the predicates they make candidates.
+func (w *worker) scan(set uint32, ev *event.Event) {
+	if w.scanned[set] == w.epoch {
+		return
+	}
+	w.scanned[set] = w.epoch
+	f := event.FieldID(w.img.Fields[set].Field)
+	before := len(w.hits.List())
+	switch f.Kind() {
+	case event.KindString:
+		v, ok := ev.Bytes(f)
+		w.has[set] = ok
+		if ok {
+			w.img.Automata[set].Scan(v, w.scratch[set], w.hits)
+		}
+	case event.KindStrings:
+		v, ok := ev.Bytes(f)
+		w.has[set] = ok
+		if ok {
+			w.elements(set, v)
+		}
+	case event.KindIP:
+		v, ok := ev.Bytes(f)
+		w.has[set] = ok
+		if ok {
+			w.img.Automata[set].Scan(appendIP(w.text[:0], v), w.scratch[set], w.hits)
+		}
+	default:
+		v, ok := ev.Int(f)
+		w.has[set] = ok
+		if ok {
+			w.img.Automata[set].Scan(appendNumber(w.text[:0], v, f.Kind()), w.scratch[set], w.hits)
+		}
+	}
+	for _, atom := range w.hits.List()[before:] {
+		for _, t := range w.img.TestList[w.img.AtomTests[atom]:w.img.AtomTests[atom+1]] {
+			w.hold(t)
+		}
+	}
+}
+
+// elements scans each element of an array.
+func (w *worker) elements(set uint32, v []byte) {
+	from := 0
+	for i := 0; i <= len(v); i++ {
+		if i == len(v) || v[i] == 0 {
+			w.img.Automata[set].Scan(v[from:i], w.scratch[set], w.hits)
+			from = i + 1
+		}
+	}
+}
+
+func (w *worker) hold(t uint32) {
+	if w.tests[t] == w.epoch {
+		return
+	}
+	w.tests[t] = w.epoch
+	test := &w.img.Tests[t]
+	for _, p := range w.img.TestPreds[test.Preds : test.Preds+test.NPreds] {
+		if w.preds[p] != w.epoch {
+			w.preds[p] = w.epoch
+			w.cands[w.nCands] = p
+			w.nCands++
+		}
+	}
+}
