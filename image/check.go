@@ -238,7 +238,7 @@ func (m *Image) checkRules() error {
 		if r.Flags&^(RuleSequence|RuleUntil) != 0 || !sequence && (r.NStages != 1 || r.Flags != 0 || r.MaxSpan != 0) || sequence && r.NStages < 2 {
 			return refuse("rules", i, "neither one event nor a sequence")
 		}
-		if r.Severity > 3 || r.Action > 2 || r.MaxSpan > 1<<62 {
+		if r.Severity > 3 || r.Action > 2 || r.MaxSpan > 1<<63-1 {
 			return refuse("rules", i, "severity, action or maxspan out of range")
 		}
 		keys := m.Stages[r.Stages].NKeys

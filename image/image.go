@@ -92,10 +92,8 @@ func Load(b []byte) (*Image, error) {
 			}
 			return nil, refuse("section", i, "not in its place")
 		}
-		for _, c := range r.Bytes(align) {
-			if c != 0 {
-				return nil, refuse("section", i, "padding is not zero")
-			}
+		if pad := r.Bytes(align); len(pad) == align || len(bytes.Trim(pad, "\x00")) > 0 {
+			return nil, refuse("section", i, "padding is not zero, or more than it takes")
 		}
 		sections[i] = r.Bytes(limits.ImageBytesMax)
 		if err := readError(&r); err != nil {

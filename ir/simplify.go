@@ -1,6 +1,10 @@
 package ir
 
-import "github.com/kestrel-detection/kestrel/event"
+import (
+	"slices"
+
+	"github.com/kestrel-detection/kestrel/event"
+)
 
 // Simplify folds constants and flattens a condition without changing its value for any event: nested And and Or become
 // one, constants that decide nothing go, Not moves inwards past constants, and tests of one field joined by Or become one
@@ -47,91 +51,84 @@ func (t Truth) Not() Truth {
 	return Null
 }
 
-func simplifyAnd(n And) Node {
-	var args []Node
-	null := false
-	for _, a := range n.Args {
-		switch a := Simplify(a).(type) {
-		case Const:
-			switch a.Value {
-			case False:
-				return a
-			case Null:
+// flatten simplifies the arguments of And or Or: constants that decide nothing go, one null stays, and nested nodes of
+// the same kind come up. decided is the constant that decides the whole, if one does.
+func flatten(list []Node, decisive Truth, nested func(Node) ([]Node, bool)) (args []Node, null, decided bool) {
+	for _, a := range list {
+		a = Simplify(a)
+		inner, ok := nested(a)
+		if !ok {
+			inner = []Node{a}
+		}
+		for _, n := range inner {
+			switch c, isConst := n.(Const); {
+			case !isConst:
+				args = append(args, n)
+			case c.Value == decisive:
+				return nil, false, true
+			case c.Value == Null:
 				null = true
 			}
-		case And:
-			args = append(args, a.Args...)
-		default:
-			args = append(args, a)
 		}
 	}
+	return args, null, false
+}
+
+// junction is what is left of And or Or: a constant, its only argument, or itself.
+func junction(args []Node, null bool, empty Truth, whole func([]Node) Node) Node {
 	if null {
-		if len(args) == 0 {
-			return Const{Null}
-		}
 		args = append(args, Const{Null})
 	}
 	switch len(args) {
 	case 0:
-		return Const{True}
+		return Const{empty}
 	case 1:
 		return args[0]
 	}
-	return And{args}
+	return whole(args)
+}
+
+func simplifyAnd(n And) Node {
+	args, null, decided := flatten(n.Args, False, func(n Node) ([]Node, bool) {
+		a, ok := n.(And)
+		return a.Args, ok
+	})
+	if decided {
+		return Const{False}
+	}
+	return junction(args, null, True, func(args []Node) Node { return And{args} })
 }
 
 func simplifyOr(n Or) Node {
-	var args []Node
-	null := false
-	tests := make(map[event.FieldID]int) // field -> place in args of its StringTest
-	add := func(a Node) {
+	args, null, decided := flatten(n.Args, True, func(n Node) ([]Node, bool) {
+		o, ok := n.(Or)
+		return o.Args, ok
+	})
+	if decided {
+		return Const{True}
+	}
+	return junction(joinTests(args), null, False, func(args []Node) Node { return Or{args} })
+}
+
+// joinTests makes one test of all tests of a field, where the first of them stands.
+func joinTests(args []Node) []Node {
+	var out []Node
+	tests := make(map[event.FieldID]int) // field -> place in out
+	for _, a := range args {
 		t, ok := a.(StringTest)
 		if !ok {
-			args = append(args, a)
-			return
+			out = append(out, a)
+			continue
 		}
 		i, seen := tests[t.Field]
 		if !seen {
-			tests[t.Field] = len(args)
-			args = append(args, t)
-			return
+			tests[t.Field] = len(out)
+			// The patterns are the caller's tree: what is added must not be written into it.
+			out = append(out, StringTest{t.Field, slices.Clip(t.Patterns)})
+			continue
 		}
-		first := args[i].(StringTest)
-		patterns := append(first.Patterns[:len(first.Patterns):len(first.Patterns)], t.Patterns...)
-		args[i] = StringTest{t.Field, patterns}
+		first := out[i].(StringTest)
+		out[i] = StringTest{t.Field, append(first.Patterns, t.Patterns...)}
 	}
-	for _, a := range n.Args {
-		switch a := Simplify(a).(type) {
-		case Const:
-			switch a.Value {
-			case True:
-				return a
-			case Null:
-				null = true
-			}
-		case Or:
-			for _, b := range a.Args {
-				if c, ok := b.(Const); ok && c.Value == Null {
-					null = true
-					continue
-				}
-				add(b)
-			}
-		default:
-			add(a)
-		}
-	}
-	if null {
-		if len(args) == 0 {
-			return Const{Null}
-		}
-		args = append(args, Const{Null})
-	}
-	switch len(args) {
-	case 0:
-		return Const{False}
-	case 1:
-		return args[0]
-	}
-	return Or{args}
+	return out
 }

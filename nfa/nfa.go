@@ -34,7 +34,7 @@ type Emitter interface {
 	Sequence(rule uint32, pending *Pending, last *event.Event, evicted bool)
 }
 
-// Counters of a Sequencer.
+// Counters of a Sequencer. What was started is completed, replaced, expired, cleared, evicted, or pending still.
 type Counters struct {
 	Started   uint64 // states begun
 	Advanced  uint64
@@ -240,8 +240,10 @@ func (s *Sequencer) advance(rule uint32, r *image.Rule, k *key, stage int, ev *e
 	}
 	s.states[st].stage = uint8(stage)
 	if !s.addEvidence(st, t, ev) {
+		// A sequence that has more events than the pool: the state goes like any other that finds no room.
 		s.take(t, uint8(stage))
-		s.Counters.Refused++
+		s.Counters.Evicted++
+		s.evicted[rule] = true
 		s.freeIfEmpty(t)
 		return
 	}

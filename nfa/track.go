@@ -36,10 +36,15 @@ func encode(f event.FieldID, ev *event.Event, dst []byte) bool {
 		}
 		if len(v) < keyBytes {
 			copy(dst, v)
+			if f.NulIsSpace() {
+				for i := range v {
+					dst[i] = blank(v[i])
+				}
+			}
 			dst[keyBytes-1] = byte(keyShort + len(v))
 			return true
 		}
-		hash128(v, dst)
+		hash128(v, f.NulIsSpace(), dst)
 		dst[keyBytes-1] = keyHash
 		return true
 	}
@@ -58,14 +63,29 @@ const (
 	mul2 = 0xd6e8feb86659fd93
 )
 
+// blank reads a NUL as a blank; see event.FieldID.NulIsSpace.
+func blank(c byte) byte {
+	if c == 0 {
+		return ' '
+	}
+	return c
+}
+
 // hash128 folds v into 16 bytes by two multiplicative hashes that share no constant.
-func hash128(v []byte, dst []byte) {
+func hash128(v []byte, nulIsSpace bool, dst []byte) {
 	a, b := uint64(len(v))*mul1, uint64(len(v))*mul2
 	for len(v) > 0 {
 		var w uint64
-		if len(v) >= 8 {
+		switch {
+		case nulIsSpace:
+			n := min(len(v), 8)
+			for i := n - 1; i >= 0; i-- {
+				w = w<<8 | uint64(blank(v[i]))
+			}
+			v = v[n:]
+		case len(v) >= 8:
 			w, v = binary.LittleEndian.Uint64(v), v[8:]
-		} else {
+		default:
 			for i := len(v) - 1; i >= 0; i-- {
 				w = w<<8 | uint64(v[i])
 			}

@@ -38,6 +38,9 @@ func loadFile(name string, d eql.Dialect) (*Package, error) {
 }
 
 func (l *loader) lines(file string, src []byte) {
+	if len(bytes.TrimSpace(src)) == 0 {
+		l.problem(file, 1, 1, "no rule")
+	}
 	for n, line := range bytes.Split(src, []byte{'\n'}) {
 		if len(bytes.TrimSpace(line)) == 0 {
 			continue
@@ -54,6 +57,9 @@ func (l *loader) lines(file string, src []byte) {
 		sev, ok := severity(r.Severity)
 		if !ok {
 			sev = ir.Medium
+		}
+		if r.Name == "" {
+			r.Name = r.ID
 		}
 		before := len(l.pkg.Problems)
 		l.query(ir.Rule{ID: r.ID, Name: r.Name, Severity: sev, File: file}, []byte(r.Query), file, n+1, 1)

@@ -23,7 +23,7 @@ type manifest struct {
 		Author       string                `yaml:"author"`
 		Date         string                `yaml:"date"`
 		Categories   []category            `yaml:"categories"`
-		Globals      map[string][]scalar   `yaml:"globals"`
+		Globals      map[string]yaml.Node  `yaml:"globals"`
 		Suppressions []manifestSuppression `yaml:"suppressions"`
 	} `yaml:"ruleset"`
 }
@@ -60,25 +60,10 @@ func (t *text) UnmarshalYAML(n *yaml.Node) error {
 	return n.Decode(&t.Value)
 }
 
-// scalar is an element of a global: a string or an integer.
-type scalar struct{ v any }
-
-func (s *scalar) UnmarshalYAML(n *yaml.Node) error {
-	if n.Tag == "!!int" {
-		i, err := strconv.ParseInt(n.Value, 0, 64)
-		s.v = i
-		return err
-	}
-	var str string
-	err := n.Decode(&str)
-	s.v = str
-	return err
-}
-
 // yamlLine finds the place in an error of the YAML reader.
 var yamlLine = regexp.MustCompile(`^(?:yaml: )?line (\d+): (.*)$`)
 
-func (l *loader) yamlProblems(file string, err error) {
+func (l *loader) yamlProblems(file string, src []byte, err error) {
 	msgs := []string{err.Error()}
 	var te *yaml.TypeError
 	if errors.As(err, &te) {
@@ -90,9 +75,26 @@ func (l *loader) yamlProblems(file string, err error) {
 			line, _ = strconv.Atoi(p[1])
 			m = p[2]
 		}
-		l.problem(file, line, 1, "%s", m)
+		col := 1
+		if p := yamlUnknown.FindStringSubmatch(m); p != nil {
+			m = "unknown key " + p[1]
+			if hint := check.DidYouMean(p[1], manifestKeys); hint != "" {
+				m += " (" + hint + ")"
+			}
+			if lines := bytes.Split(src, []byte{'\n'}); line <= len(lines) {
+				col += max(bytes.Index(lines[line-1], []byte(p[1])), 0)
+			}
+		}
+		l.problem(file, line, col, "%s", m)
 	}
 }
+
+// yamlUnknown finds the key in the YAML reader's complaint of an unknown one.
+var yamlUnknown = regexp.MustCompile(`^field (\S+) not found in type `)
+
+// manifestKeys are offered for a misspelt one.
+var manifestKeys = []string{"ruleset", "name", "version", "description", "author", "date", "categories", "globals", "suppressions",
+	"severity", "rules", "id", "file", "action", "runtime", "tags", "mitre", "rule_id", "conditions"}
 
 func (l *loader) manifest(src []byte) {
 	var m manifest
@@ -102,7 +104,12 @@ func (l *loader) manifest(src []byte) {
 		if errors.Is(err, io.EOF) {
 			err = errors.New("the manifest is empty")
 		}
-		l.yamlProblems(manifestName, err)
+		l.yamlProblems(manifestName, src, err)
+		return
+	}
+	var more yaml.Node
+	if err := dec.Decode(&more); !errors.Is(err, io.EOF) {
+		l.problem(manifestName, max(more.Line, 1), max(more.Column, 1), "a manifest is one YAML document; here a second begins")
 		return
 	}
 	rs := &m.Ruleset
@@ -111,23 +118,47 @@ func (l *loader) manifest(src []byte) {
 		l.problem(manifestName, 1, 1, "ruleset.name is missing")
 	}
 	l.globals = make(check.Globals)
-	for name, list := range rs.Globals {
-		values := make([]any, len(list))
-		for i, s := range list {
-			values[i] = s.v
-		}
-		l.globals[name] = values
+	for name, n := range rs.Globals {
+		l.globals[name] = l.values(name, &n)
 	}
 	for _, c := range rs.Categories {
 		sev, ok := severity(c.Severity.Value)
 		if !ok {
-			l.problem(manifestName, c.Name.line, c.Name.col, "category %s: severity %q (low, medium, high or critical)", c.Name.Value, c.Severity.Value)
+			at := c.Severity
+			if at.line == 0 {
+				at = c.Name
+			}
+			l.problem(manifestName, max(at.line, 1), max(at.col, 1), "category %s: severity %q (low, medium, high or critical)", c.Name.Value, c.Severity.Value)
 		}
 		for _, h := range c.Rules {
 			l.header(h, sev)
 		}
 	}
 	l.suppress(rs.Suppressions)
+}
+
+// values reads the list of a global: text and whole numbers.
+func (l *loader) values(name string, n *yaml.Node) []any {
+	if n.Kind != yaml.SequenceNode {
+		l.problem(manifestName, n.Line, n.Column, "global %s is not a list", name)
+		return nil
+	}
+	var values []any
+	for _, e := range n.Content {
+		switch e.Tag {
+		case "!!int":
+			i, err := strconv.ParseInt(e.Value, 0, 64)
+			if err != nil {
+				l.problem(manifestName, e.Line, e.Column, "global %s: %s does not fit 64 bits", name, e.Value)
+			}
+			values = append(values, i)
+		case "!!str":
+			values = append(values, e.Value)
+		default:
+			l.problem(manifestName, e.Line, e.Column, "global %s: %q is neither text nor a whole number; text may need quotes", name, e.Value)
+		}
+	}
+	return values
 }
 
 func (l *loader) header(h ruleHeader, sev ir.Severity) {
@@ -178,7 +209,12 @@ func (l *loader) suppress(list []manifestSuppression) {
 				}
 			}
 			for _, d := range ds {
-				l.problem(manifestName, c.line, c.col, "suppression of %s: %s", id, d.Msg)
+				msg := d.Msg
+				if d.Hint != "" {
+					msg += " (" + d.Hint + ")"
+				}
+				l.problem(manifestName, c.line, c.col, "suppression of %s: %s", id, msg)
+				l.pkg.Problems[len(l.pkg.Problems)-1].Warning = d.Severity == eql.Warning
 			}
 		}
 	}

@@ -152,26 +152,63 @@ func (l *loader) diagnostics(file string, ds eql.Diagnostics) {
 	}
 }
 
-// queries loads a directory without a manifest: each .eql file is a rule named after the file.
+// queries loads a directory without a manifest: each .eql file is a rule named after the file, and a directory further
+// down that has a manifest is a package of its own, with its own globals.
 func (l *loader) queries() error {
 	l.pkg.Set.Name = filepath.Base(l.name)
-	var files []string
+	var files, packages []string
 	err := fs.WalkDir(l.fsys, ".", func(p string, e fs.DirEntry, err error) error {
-		if err == nil && !e.IsDir() && path.Ext(p) == ".eql" {
+		switch {
+		case err != nil:
+			return err
+		case e.IsDir() && p != ".":
+			if _, err := fs.Stat(l.fsys, path.Join(p, manifestName)); err == nil {
+				packages = append(packages, p)
+				return fs.SkipDir
+			}
+		case path.Ext(p) == ".eql":
 			files = append(files, p)
 		}
-		return err
+		return nil
 	})
 	if err != nil {
 		return err
 	}
-	if len(files) == 0 {
+	if len(files)+len(packages) == 0 {
 		return fmt.Errorf("%s has neither a %s nor .eql files", l.name, manifestName)
+	}
+	for _, p := range packages {
+		if err := l.nested(p); err != nil {
+			return err
+		}
+	}
+	if len(packages) != 1 || len(files) > 0 {
+		l.pkg.Set.Name, l.pkg.Set.Version = filepath.Base(l.name), ""
 	}
 	for _, f := range files {
 		id := strings.TrimSuffix(path.Base(f), ".eql")
-		l.rule(ir.Rule{ID: id, Name: id, Severity: ir.Medium, File: f}, manifestName, 0, 0)
+		l.rule(ir.Rule{ID: id, Name: id, Severity: ir.Medium, File: f}, f, 1, 1)
 	}
+	return nil
+}
+
+// nested loads the package in a directory below. Its rules share the ids with the others.
+func (l *loader) nested(dir string) error {
+	sub, err := fs.Sub(l.fsys, dir)
+	if err != nil {
+		return err
+	}
+	n := &loader{fsys: sub, name: filepath.Join(l.name, dir), dialect: l.dialect, ids: l.ids}
+	text, err := n.read(manifestName)
+	if err != nil {
+		return err
+	}
+	n.manifest(text)
+	n.finish()
+	l.pkg.Set.Name, l.pkg.Set.Version = n.pkg.Set.Name, n.pkg.Set.Version
+	l.pkg.Set.Rules = append(l.pkg.Set.Rules, n.pkg.Set.Rules...)
+	l.pkg.Queries = append(l.pkg.Queries, n.pkg.Queries...)
+	l.pkg.Problems = append(l.pkg.Problems, n.pkg.Problems...)
 	return nil
 }
 
@@ -196,13 +233,9 @@ func (l *loader) query(r ir.Rule, src []byte, from string, line, col int) {
 		return
 	}
 	q, ds := eql.Parse(l.place(r.File), src, l.dialect)
+	checked, ds := check.Rule(q, ds, l.globals)
+	l.diagnostics(r.File, ds)
 	if ds.HasErrors() {
-		l.diagnostics(r.File, ds)
-		return
-	}
-	checked, more := check.Rule(q, l.globals)
-	l.diagnostics(r.File, append(ds, more...))
-	if more.HasErrors() {
 		return
 	}
 	r.Sequence, r.Stages, r.Until, r.MaxSpan = checked.Sequence, checked.Stages, checked.Until, checked.MaxSpan

@@ -93,14 +93,14 @@ const (
 	// happened is at the start of a command line, and paths of more than 1,000 bytes are made to evade.
 	StringBytesMax = 1024
 
-	// RulesetBytesMax, RuleIDBytesMax, RuleNameBytesMax and TitleBytesMax bound the strings of a rule; the longest name
-	// in the public Linux rules is 120 bytes.
-	RulesetBytesMax  = 128
-	RuleIDBytesMax   = 128
-	RuleNameBytesMax = 256
+	// RulesetBytesMax, RuleIDBytesMax, RuleNameBytesMax and TitleBytesMax bound the strings of a rule; an id or
+	// a name has at most limits.NameBytesMax, a rule set is a name, a blank and a version.
+	RulesetBytesMax  = 511
+	RuleIDBytesMax   = 255
+	RuleNameBytesMax = 255
 	TitleBytesMax    = 512
 	// HeadBytesMax is what a Builder needs at least.
-	HeadBytesMax = headSize + RulesetBytesMax + RuleIDBytesMax + RuleNameBytesMax + TitleBytesMax
+	HeadBytesMax = (headSize + RulesetBytesMax + RuleIDBytesMax + RuleNameBytesMax + TitleBytesMax + Align - 1) &^ (Align - 1)
 )
 
 // An alert always has room for its head and two events at their maximum.

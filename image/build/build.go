@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/kestrel-detection/kestrel/cbor"
 	dfabuild "github.com/kestrel-detection/kestrel/dfa/build"
@@ -167,6 +168,9 @@ func (b *builder) rule(r *ir.Rule) error {
 		if len(s.text) > limits.NameBytesMax {
 			return fmt.Errorf("%s of %d bytes (max %d)", s.what, len(s.text), limits.NameBytesMax)
 		}
+		if !utf8.ValidString(s.text) {
+			return fmt.Errorf("%s %q is not UTF-8", s.what, s.text)
+		}
 	}
 	if len(r.Stages) > limits.StagesMax-1 {
 		return fmt.Errorf("%d steps (max %d)", len(r.Stages), limits.StagesMax-1)
@@ -288,6 +292,9 @@ func (b *builder) write(rs *ir.Ruleset, tables [][]byte) ([]byte, error) {
 	for _, s := range []struct{ what, text string }{{"name", rs.Name}, {"version", rs.Version}} {
 		if len(s.text) > limits.NameBytesMax {
 			return nil, fmt.Errorf("compile: ruleset %s of %d bytes (max %d)", s.what, len(s.text), limits.NameBytesMax)
+		}
+		if !utf8.ValidString(s.text) {
+			return nil, fmt.Errorf("compile: ruleset %s %q is not UTF-8", s.what, s.text)
 		}
 	}
 	o := &b.out

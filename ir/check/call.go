@@ -63,7 +63,7 @@ func (c *checker) callOne(x *eql.Call, name string, kind ir.PatternKind, f *eql.
 		return c.pattern(at, id, ir.Pattern{Kind: kind, Text: s, Fold: x.Fold})
 	}
 	if id.Kind() != event.KindIP {
-		c.errorf(f.Span, "", "%s is a %s, not an address", f.Path(), id.Kind())
+		c.errorf(f.Span, "", "%s is %s, not an address", f.Path(), kindName(id.Kind()))
 		return never
 	}
 	p, err := prefix(s)

@@ -25,19 +25,24 @@ type checker struct {
 	category event.Category
 	aliases  map[string]bool
 	diags    eql.Diagnostics
+	parsed   int // of diags, those of the parser
 }
 
-// Rule lowers a query. The rule has stages, keys and maxspan; its id and the rest are the caller's. It is usable when
-// the diagnostics hold no error.
-func Rule(q *eql.Query, globals Globals) (ir.Rule, eql.Diagnostics) {
+// Rule lowers a query that the parser had the diagnostics parsed for; they are part of the result, so that all that is
+// wrong with a query is said at once. The rule has stages, keys and maxspan; its id and the rest are the caller's. It is
+// usable when the diagnostics hold no error.
+func Rule(q *eql.Query, parsed eql.Diagnostics, globals Globals) (ir.Rule, eql.Diagnostics) {
 	c := &checker{src: q.Source, dialect: q.Dialect, globals: globals, category: event.CategoryAny, aliases: make(map[string]bool)}
-	c.diags = append(c.diags, eql.Check(q)...)
+	c.diags, c.parsed = append(c.diags, parsed...), len(parsed)
+	if !parsed.HasErrors() {
+		c.diags = append(c.diags, eql.Check(q)...)
+	}
 	var r ir.Rule
 	switch q.Kind {
 	case eql.KindEvent:
 	case eql.KindSequence:
 		r.Sequence = true
-	default:
+	case eql.KindSample, eql.KindJoin:
 		c.errorf(q.Span, "", "%s queries are not supported by this version", q.Kind)
 		return r, c.diags
 	}
@@ -58,7 +63,7 @@ func Rule(q *eql.Query, globals Globals) (ir.Rule, eql.Diagnostics) {
 		u := c.stage(q.Until, keys)
 		r.Until = &u
 	}
-	if r.Sequence {
+	if r.Sequence && !c.diags.HasErrors() {
 		c.sameKeys(q, &r)
 	}
 	slices.SortStableFunc(c.diags, func(a, b eql.Diagnostic) int { return cmp.Compare(a.Span.Start, b.Span.Start) })
@@ -72,8 +77,15 @@ func Expr(src *eql.Source, x eql.Expr, d eql.Dialect, globals Globals) (ir.Node,
 	return ir.Simplify(n), c.diags
 }
 
+// errorf reports an error once: not what was said of the same place before, nor what the parser has complained of.
 func (c *checker) errorf(at eql.Span, hint, format string, args ...any) {
-	c.diags = append(c.diags, c.src.Errorf(at, hint, format, args...))
+	d := c.src.Errorf(at, hint, format, args...)
+	for i, e := range c.diags {
+		if e.Severity == eql.Error && e.Span.Start == at.Start && (i < c.parsed || e.Msg == d.Msg) {
+			return
+		}
+	}
+	c.diags = append(c.diags, d)
 }
 
 func (c *checker) warnf(at eql.Span, hint, format string, args ...any) {
@@ -92,7 +104,11 @@ func (c *checker) stage(s *eql.Stage, common []ir.Key) ir.Stage {
 	if s.Name != "" {
 		c.aliases[s.Name] = true
 	}
-	out := ir.Stage{Category: event.CategoryAny}
+	out := ir.Stage{Category: event.CategoryAny, Cond: never}
+	if s.Event == nil || s.Event.Where == nil || !s.Event.Any && s.Event.Category == "" {
+		// The parser has said what is missing.
+		return out
+	}
 	if !s.Event.Any {
 		var ok bool
 		if out.Category, ok = event.CategoryByName(s.Event.Category); !ok {
@@ -103,11 +119,8 @@ func (c *checker) stage(s *eql.Stage, common []ir.Key) ir.Stage {
 	}
 	c.category = out.Category
 	out.Keys = slices.Concat(common, c.keys(s.By))
-	if len(out.Keys) > limits.KeysMax {
-		c.errorf(s.Span, "", "%d join keys (max %d)", len(out.Keys), limits.KeysMax)
-	}
 	out.Cond = ir.Simplify(c.boolean(s.Event.Where))
-	if k, ok := out.Cond.(ir.Const); ok && k.Value != ir.True {
+	if k, ok := out.Cond.(ir.Const); ok && k.Value != ir.True && !c.diags.HasErrors() {
 		c.warnf(s.Event.Range(), "", "this condition is never true")
 	}
 	return out
@@ -146,21 +159,46 @@ func (c *checker) sameKeys(q *eql.Query, r *ir.Rule) {
 	if r.Until != nil {
 		stages, spans = append(stages, *r.Until), append(spans, q.Until.Span)
 	}
+	if n := len(stages[0].Keys); n > limits.KeysMax {
+		c.errorf(spans[0], "", "%d join keys (max %d)", n, limits.KeysMax)
+		return
+	}
 	for i := range stages {
 		if len(stages[i].Keys) != len(stages[0].Keys) {
-			if !c.diags.HasErrors() {
-				c.errorf(spans[i], "", "%d join keys, the first step has %d", len(stages[i].Keys), len(stages[0].Keys))
-			}
+			c.errorf(spans[i], "", "%d join keys, the first step has %d", len(stages[i].Keys), len(stages[0].Keys))
 			return
 		}
 		for j, k := range stages[i].Keys {
 			a, b := stages[0].Keys[j].Field.Kind(), k.Field.Kind()
-			if ir.IsNumber(a) != ir.IsNumber(b) || (a == event.KindIP) != (b == event.KindIP) {
-				c.errorf(spans[i], "", "join key %s is a %s, in the first step %s is a %s", event.FieldByID(k.Field).Name, b,
-					event.FieldByID(stages[0].Keys[j].Field).Name, a)
+			if !comparable(a, b) {
+				c.errorf(spans[i], "", "join key %s is %s, in the first step %s is %s", event.FieldByID(k.Field).Name,
+					kindName(b), event.FieldByID(stages[0].Keys[j].Field).Name, kindName(a))
 			}
 		}
 	}
+}
+
+// comparable tells kinds whose values can be equal.
+func comparable(a, b event.Kind) bool { return family(a) == family(b) }
+
+// family is one of the kinds that compare with each other.
+func family(k event.Kind) event.Kind {
+	switch k {
+	case event.KindStrings:
+		return event.KindString
+	case event.KindID:
+		return event.KindInt
+	}
+	return k
+}
+
+// kindName is the kind with its article.
+func kindName(k event.Kind) string {
+	name := k.String()
+	if strings.ContainsRune("aeiou", rune(name[0])) {
+		return "an " + name
+	}
+	return "a " + name
 }
 
 // field resolves a field name. An unknown one is reported unless it is optional: then it is null in every event.
@@ -203,6 +241,9 @@ func fieldNames() []string {
 	return names
 }
 
+// DidYouMean offers the names nearest to a wrong one, as a hint; empty when none is near.
+func DidYouMean(wrong string, names []string) string { return didYouMean(wrong, names) }
+
 // didYouMean offers the names nearest to a wrong one.
 func didYouMean(wrong string, names []string) string {
 	type near struct {
@@ -212,10 +253,10 @@ func didYouMean(wrong string, names []string) string {
 	var found []near
 	for _, n := range names {
 		d := distance(strings.ToLower(wrong), strings.ToLower(n))
-		if strings.HasSuffix(n, "."+wrong) || strings.HasPrefix(n, wrong+".") {
+		if strings.HasSuffix(n, "."+wrong) || strings.HasPrefix(n, wrong) {
 			d = 1
 		}
-		if d <= max(2, len(wrong)/4) {
+		if d <= max(2, len(wrong)/4) && 2*d < len(wrong) {
 			found = append(found, near{n, d})
 		}
 	}

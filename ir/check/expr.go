@@ -2,6 +2,7 @@ package check
 
 import (
 	"math"
+	"math/big"
 	"strings"
 
 	"github.com/kestrel-detection/kestrel/eql"
@@ -47,7 +48,7 @@ func (c *checker) boolean(x eql.Expr) ir.Node {
 			return ir.Const{Value: ir.Null}
 		}
 		if id.Kind() != event.KindBool {
-			c.errorf(x.Span, "compare it with something", "%s is a %s, not a condition", x.Path(), id.Kind())
+			c.errorf(x.Span, "compare it with something", "%s is %s, not a condition", x.Path(), kindName(id.Kind()))
 			return never
 		}
 		return ir.IntTest{Field: id, Cmp: ir.Eq, Value: 1}
@@ -108,6 +109,9 @@ func (c *checker) literal(x eql.Expr) (v any, ok bool) {
 }
 
 func (c *checker) arithmetic(at eql.Span, op eql.ArithOp, l, r any) (any, bool) {
+	if isWrong(l) || isWrong(r) {
+		return wrong{}, true
+	}
 	if l == nil || r == nil {
 		return nil, true
 	}
@@ -116,34 +120,46 @@ func (c *checker) arithmetic(at eql.Span, op eql.ArithOp, l, r any) (any, bool) 
 	if !aInt || !bInt {
 		x, ok := number(l)
 		y, ok2 := number(r)
-		if !ok || !ok2 {
+		switch {
+		case !ok || !ok2:
 			c.errorf(at, "", "arithmetic takes numbers")
-			return int64(0), true
+			return wrong{}, true
+		case y == 0 && (op == eql.Div || op == eql.Mod):
+			c.errorf(at, "", "division by zero")
+			return wrong{}, true
 		}
 		return floatArithmetic(op, x, y), true
 	}
 	if b == 0 && (op == eql.Div || op == eql.Mod) {
 		c.errorf(at, "", "division by zero")
-		return int64(0), true
+		return wrong{}, true
 	}
-	var v int64
-	switch op {
+	v := new(big.Int)
+	switch x, y := big.NewInt(a), big.NewInt(b); op {
 	case eql.Add:
-		v = a + b
+		v.Add(x, y)
 	case eql.Sub:
-		v = a - b
+		v.Sub(x, y)
 	case eql.Mul:
-		v = a * b
+		v.Mul(x, y)
 	case eql.Div:
-		v = a / b
+		v.Quo(x, y)
 	case eql.Mod:
-		v = a % b
+		v.Rem(x, y)
 	}
-	if f := floatArithmetic(op, float64(a), float64(b)); math.Abs(f) >= 1<<63 {
+	if !v.IsInt64() {
 		c.errorf(at, "", "the value does not fit 64 bits")
-		return int64(0), true
+		return wrong{}, true
 	}
-	return v, true
+	return v.Int64(), true
+}
+
+// wrong stands for a constant that was reported as wrong.
+type wrong struct{}
+
+func isWrong(v any) bool {
+	_, ok := v.(wrong)
+	return ok
 }
 
 func number(v any) (float64, bool) {
@@ -203,6 +219,9 @@ func (c *checker) compare(x *eql.Compare) ir.Node {
 	}
 	l, lConst := c.literal(x.L)
 	r, rConst := c.literal(x.R)
+	if isWrong(l) || isWrong(r) {
+		return never
+	}
 	if lConst && rConst {
 		return c.compareConst(x, op, l, r)
 	}
@@ -334,8 +353,8 @@ func (c *checker) compareFields(x *eql.Compare, op ir.Cmp, l, r *eql.Field) ir.N
 		return never
 	}
 	ka, kb := a.Kind(), b.Kind()
-	if ir.IsNumber(ka) != ir.IsNumber(kb) || (ka == event.KindIP) != (kb == event.KindIP) {
-		c.errorf(x.Span, "", "%s is a %s and %s a %s", l.Path(), ka, r.Path(), kb)
+	if !comparable(ka, kb) {
+		c.errorf(x.Span, "", "%s is %s and %s %s", l.Path(), kindName(ka), r.Path(), kindName(kb))
 		return never
 	}
 	if !ir.IsNumber(ka) && op != ir.Eq && op != ir.Ne {

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"errors"
 	"math"
 	"net/netip"
 	"strconv"
@@ -65,7 +66,7 @@ func (c *checker) order(at eql.Span, f *eql.Field, id event.FieldID, op ir.Cmp, 
 		}
 		return ir.IntTest{Field: id, Cmp: op, Value: n}
 	}
-	c.errorf(at, "", "%s is a %s and has no order", f.Path(), kind)
+	c.errorf(at, "", "%s is %s and has no order", f.Path(), kindName(kind))
 	return never
 }
 
@@ -138,6 +139,10 @@ func (c *checker) equal(at eql.Span, f *eql.Field, id event.FieldID, v any, glob
 func integer(kind event.Kind, v any) (int64, bool) {
 	switch v := v.(type) {
 	case int64:
+		if kind == event.KindTime {
+			// As in Elastic, a number is milliseconds since 1970.
+			return v * int64(time.Millisecond), v >= -timeMillisMax && v <= timeMillisMax
+		}
 		return v, kind != event.KindBool
 	case float64:
 		return int64(v), kind != event.KindBool && v == math.Trunc(v) && math.Abs(v) < 1<<63
@@ -156,12 +161,21 @@ func integer(kind event.Kind, v any) (int64, bool) {
 			n, err := strconv.ParseUint(strings.TrimPrefix(v, "0x"), 16, 64)
 			return int64(n), err == nil && strings.HasPrefix(v, "0x")
 		case event.KindTime:
-			t, err := time.Parse(time.RFC3339Nano, v)
-			return t.UnixNano(), err == nil
+			for _, layout := range timeLayouts {
+				if t, err := time.Parse(layout, v); err == nil {
+					return t.UnixNano(), true
+				}
+			}
 		}
 	}
 	return 0, false
 }
+
+// timeMillisMax keeps a time within 64 bits of nanoseconds.
+const timeMillisMax = math.MaxInt64 / int64(time.Millisecond)
+
+// timeLayouts are the forms of a date: ISO 8601, with the time, the zone and the fraction left out or not.
+var timeLayouts = []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999", "2006-01-02T15:04", "2006-01-02"}
 
 func (c *checker) mismatch(at eql.Span, f *eql.Field, id event.FieldID, v any) ir.Node {
 	what := "a number"
@@ -179,7 +193,7 @@ func (c *checker) mismatch(at eql.Span, f *eql.Field, id event.FieldID, v any) i
 			hint = "put it in quotes"
 		}
 	}
-	c.errorf(at, hint, "%s is a %s and cannot be compared with %s", f.Path(), id.Kind(), what)
+	c.errorf(at, hint, "%s is %s and cannot be compared with %s", f.Path(), kindName(id.Kind()), what)
 	return never
 }
 
@@ -198,7 +212,10 @@ func prefix(s string) (netip.Prefix, error) {
 	if err != nil {
 		return netip.Prefix{}, err
 	}
-	a = a.Unmap().WithZone("")
+	if a.Zone() != "" {
+		return netip.Prefix{}, errors.New("an address with a zone")
+	}
+	a = a.Unmap()
 	return netip.PrefixFrom(a, a.BitLen()), nil
 }
 
@@ -237,6 +254,9 @@ func (c *checker) values(x *eql.Match) []value {
 			if _, bad := e.(*eql.Bad); !bad {
 				c.errorf(e.Range(), "", "a list holds constants")
 			}
+			continue
+		}
+		if isWrong(v) {
 			continue
 		}
 		out = append(out, value{e.Range(), v})
@@ -316,7 +336,7 @@ func (c *checker) pattern(at eql.Span, id event.FieldID, p ir.Pattern) ir.Node {
 		}
 	}
 	if id.Kind() == event.KindBool || id.Kind() == event.KindTime {
-		c.errorf(at, "", "%s is a %s, not text", event.FieldByID(id).Name, id.Kind())
+		c.errorf(at, "", "%s is %s, not text", event.FieldByID(id).Name, kindName(id.Kind()))
 		return never
 	}
 	return ir.StringTest{Field: id, Patterns: []ir.Pattern{p}}
@@ -327,6 +347,9 @@ func (c *checker) matchConst(x *eql.Match) ir.Node {
 	l, ok := c.literal(x.X)
 	if !ok {
 		c.operand(x.X)
+		return never
+	}
+	if isWrong(l) {
 		return never
 	}
 	if l == nil {
