@@ -55,6 +55,25 @@ func parkMany() {
 	}
 }
 
+// leastMallocs is the least number of heap objects that the process made during f in several rounds. The runtime makes
+// some of its own now and then, for a thread say; an allocation of ours would be in every round.
+func leastMallocs(f func()) uint64 {
+	// A collection in the middle would count the collector's objects.
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	const rounds = 5
+	least := ^uint64(0)
+	for range rounds {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		f()
+		runtime.ReadMemStats(&after)
+		if least = min(least, after.Mallocs-before.Mallocs); least == 0 {
+			break
+		}
+	}
+	return least
+}
+
 // TestNoAllocation counts the heap objects of the whole process: a Step makes none, with one worker or more, also when
 // pools are too small and the receiver of alerts is full.
 func TestNoAllocation(t *testing.T) {
@@ -71,17 +90,14 @@ func TestNoAllocation(t *testing.T) {
 		if out.n == 0 {
 			t.Fatal("no alert: the test does nothing")
 		}
-		// A collection in the middle would count the runtime's own objects.
-		defer debug.SetGCPercent(debug.SetGCPercent(-1))
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		for range 200 {
-			e.Step(events, 0)
-		}
-		runtime.ReadMemStats(&after)
+		least := leastMallocs(func() {
+			for range 200 {
+				e.Step(events, 0)
+			}
+		})
 		e.Close()
-		if n := after.Mallocs - before.Mallocs; n != 0 {
-			t.Errorf("%d workers: %d allocations in 200 steps", workers, n)
+		if least != 0 {
+			t.Errorf("%d workers: at least %d allocations in 200 steps", workers, least)
 		}
 		if c := e.Counters(); c.AlertsLost != c.Alerts || c.Alerts == 0 {
 			t.Errorf("%d alerts, %d lost: the receiver took none", c.Alerts, c.AlertsLost)

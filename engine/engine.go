@@ -10,6 +10,8 @@
 package engine
 
 import (
+	"strings"
+
 	"github.com/kestrel-detection/kestrel/event"
 	"github.com/kestrel-detection/kestrel/event/alert"
 	"github.com/kestrel-detection/kestrel/image"
@@ -61,7 +63,7 @@ func New(img *image.Image, cfg Config, out Receiver) *Engine {
 	cfg.Workers = min(max(cfg.Workers, 1), limits.WorkersMax)
 	e := &Engine{
 		img: img, cfg: cfg, out: out, seq: nfa.New(img, cfg.NFA, cfg.Slab),
-		builder: alert.Builder{Buf: make([]byte, alert.SizeMax)}, version: img.Name + " " + img.Version,
+		builder: alert.Builder{Buf: make([]byte, alert.SizeMax)}, version: strings.TrimSpace(img.Name + " " + img.Version),
 	}
 	for i := range cfg.Workers {
 		e.workers = append(e.workers, newWorker(img, i > 0))

@@ -41,7 +41,7 @@ type Config struct {
 	open []string      // keys of the integration tables that the file sets
 }
 
-// General is the table of that name, and so are the other types.
+// General is what concerns the whole agent.
 type General struct {
 	Mode        string // detect, enforce, offline
 	LogLevel    string
@@ -50,6 +50,7 @@ type General struct {
 	DataDir     string
 }
 
+// Engine sizes the flow of events.
 type Engine struct {
 	EventBusPartitions int // 0: one per worker
 	ChannelSize        int // events
@@ -57,6 +58,7 @@ type Engine struct {
 	EventTimeoutMS     int
 }
 
+// NFA bounds the pending sequences.
 type NFA struct {
 	MaxPartialMatches   int
 	MaxMatchesPerEntity int
@@ -64,6 +66,7 @@ type NFA struct {
 	LRUCapacity         int
 }
 
+// EBPF says what the kernel programs capture.
 type EBPF struct {
 	Enabled          bool
 	ProgramPath      string // empty: the programs in the binary
@@ -72,6 +75,7 @@ type EBPF struct {
 	InterestPushdown bool
 }
 
+// Wasm bounds the predicates in Wasm.
 type Wasm struct {
 	Enabled          bool
 	InstancePoolSize int
@@ -79,12 +83,14 @@ type Wasm struct {
 	FuelLimit        int
 }
 
+// Lua bounds the predicates in Lua.
 type Lua struct {
 	Enabled       bool
 	JITEnabled    bool
 	MemoryLimitMB int
 }
 
+// Alerts says where alerts go.
 type Alerts struct {
 	Outputs       []string
 	FilePath      string
@@ -96,6 +102,7 @@ type Alerts struct {
 	Serial        Serial
 }
 
+// Syslog is the output of that name.
 type Syslog struct {
 	Host     string
 	Port     int
@@ -103,12 +110,14 @@ type Syslog struct {
 	Facility string
 }
 
+// UDP is the output of that name.
 type UDP struct {
 	Address string
 	Framing string
 	Ack     bool
 }
 
+// Serial is the output of that name.
 type Serial struct {
 	Device  string
 	Baud    int
@@ -116,6 +125,7 @@ type Serial struct {
 	Ack     bool
 }
 
+// Performance is what the agent tells of itself.
 type Performance struct {
 	EnableProfiling   bool
 	MetricsEnabled    bool
@@ -124,6 +134,7 @@ type Performance struct {
 	ReportIntervalSec int // 0: no reports
 }
 
+// Security is what is trusted and how much may be blocked.
 type Security struct {
 	VerifyRuleSignatures   bool
 	AllowExternalRules     bool
@@ -132,12 +143,14 @@ type Security struct {
 	BlockRateLimit         int // per second
 }
 
+// Replay is how logs are replayed.
 type Replay struct {
 	DeterministicMode    bool
 	EventBufferSize      int
 	TimeCompressionRatio float64
 }
 
+// OTA is where rule updates come from.
 type OTA struct {
 	SlotsDir     string
 	Source       string // URL or device
@@ -145,6 +158,7 @@ type OTA struct {
 	ConfirmAfter time.Duration
 }
 
+// Board is the device.
 type Board struct {
 	Profile string // empty: found by itself
 	Caps    Caps

@@ -1,0 +1,145 @@
+package agent
+
+import (
+	"github.com/kestrel-detection/kestrel/engine"
+	"github.com/kestrel-detection/kestrel/event"
+	"github.com/kestrel-detection/kestrel/event/proc"
+	"github.com/kestrel-detection/kestrel/image"
+	"github.com/kestrel-detection/kestrel/limits"
+	"github.com/kestrel-detection/kestrel/nfa"
+)
+
+// Sizes are what a pipeline carves at start. They come from the configuration and the board's budget.
+type Sizes struct {
+	Processes int // of the process table
+	Tracks    int
+	States    int
+	Evidence  int
+	Workers   int
+}
+
+// DeviceSizes are the sizes of the default budget of 16 MB. They bound, but idle memory is what was touched.
+var DeviceSizes = Sizes{Processes: 1024, Tracks: 512, States: 1000, Evidence: 1000, Workers: 1}
+
+// HostSizes are for analysis on a workstation, where a replay should not evict what a larger device would keep.
+var HostSizes = Sizes{Processes: 16384, Tracks: 16384, States: 100000, Evidence: 20000, Workers: 1}
+
+func (s Sizes) proc() proc.Config {
+	// Context records of a batch need no room, the events do, and an inline event brings two more.
+	return proc.Config{Entries: s.Processes, LimboBlocks: 3 * limits.BatchMax}
+}
+
+func (s Sizes) nfa() nfa.Config {
+	return nfa.Config{Tracks: s.Tracks, States: s.States, Evidence: s.Evidence}
+}
+
+// Bytes is the memory that a pipeline of these sizes can come to use for an image with so many rules.
+func (s Sizes) Bytes(rules int) int { return s.proc().Bytes() + nfa.Bytes(s.nfa(), rules) }
+
+// pipeline is the deterministic core: records in, alerts out, on one goroutine. Live capture, replay and tests all go
+// through it.
+type pipeline struct {
+	table  *proc.Table
+	eng    *engine.Engine
+	sizes  Sizes
+	out    engine.Receiver
+	batch  []event.Event
+	n      int      // events in the batch
+	taken  int      // records since the last flush
+	before struct { // counts of the engines that were replaced
+		engine    engine.Counters
+		sequences nfa.Counters
+	}
+	lastID uint64
+	now    uint64 // time of the newest event
+}
+
+func newPipeline(img *image.Image, s Sizes, out engine.Receiver) (*pipeline, error) {
+	table, err := proc.New(s.proc())
+	if err != nil {
+		return nil, err
+	}
+	p := &pipeline{table: table, sizes: s, out: out, batch: make([]event.Event, limits.BatchMax)}
+	p.use(img)
+	return p, nil
+}
+
+// use puts an engine for img in the place of the one before. What was pending in it is dropped; the number of pending
+// states is returned.
+func (p *pipeline) use(img *image.Image) (dropped int) {
+	next := engine.New(img, engine.Config{Workers: p.sizes.Workers, NFA: p.sizes.nfa()}, p.out)
+	if p.eng != nil {
+		p.before.engine = p.counters()
+		p.before.sequences, dropped = p.sequences()
+		next.SetAlertSeq(p.eng.AlertSeq())
+		p.eng.Close()
+	}
+	p.eng = next
+	return dropped
+}
+
+// counters are those of every engine since the start.
+func (p *pipeline) counters() engine.Counters {
+	c, b := p.eng.Counters(), &p.before.engine
+	c.Events += b.Events
+	c.Candidates += b.Candidates
+	c.Matches += b.Matches
+	c.Alerts += b.Alerts
+	c.AlertsLost += b.AlertsLost
+	c.CacheClears += b.CacheClears
+	c.NFAFallbacks += b.NFAFallbacks
+	return c
+}
+
+// sequences are the counters of every engine's sequencer since the start, and the states pending now.
+func (p *pipeline) sequences() (nfa.Counters, int) {
+	c, pending := p.eng.Sequences()
+	b := &p.before.sequences
+	c.Started += b.Started
+	c.Advanced += b.Advanced
+	c.Completed += b.Completed
+	c.Replaced += b.Replaced
+	c.Expired += b.Expired
+	c.Cleared += b.Cleared
+	c.Evicted += b.Evicted
+	c.Refused += b.Refused
+	c.NullKeys += b.NullKeys
+	return c, pending
+}
+
+// full tells that the batch must be flushed before the next record.
+func (p *pipeline) full() bool { return p.taken == len(p.batch) }
+
+// add takes a record, which must stay as it is until the next flush.
+//
+// Preconditions: !p.full().
+func (p *pipeline) add(rec event.Record) {
+	if p.table.Barrier(rec) {
+		p.flush()
+	}
+	p.taken++
+	ev := &p.batch[p.n]
+	if !p.table.Apply(rec, ev) {
+		return
+	}
+	p.lastID++
+	rec.SetID(p.lastID)
+	p.now = max(p.now, rec.Time())
+	p.n++
+}
+
+// flush matches what was added. Afterwards the records are the caller's again.
+func (p *pipeline) flush() {
+	if p.n > 0 {
+		p.eng.Step(p.batch[:p.n], p.now)
+		p.n = 0
+	}
+	p.table.Release()
+	p.taken = 0
+}
+
+func (p *pipeline) close() {
+	p.eng.Close()
+	// The mapping goes with the table; failing to unmap at the end of a run has no consequence.
+	_ = p.table.Close()
+}
