@@ -58,15 +58,25 @@ func (p *Package) HasErrors() bool {
 	return slices.ContainsFunc(p.Problems, func(q Problem) bool { return !q.Warning })
 }
 
-// Err sums up what is wrong, nil when nothing is.
+// Err says in one line what is wrong, nil when nothing is.
 func (p *Package) Err() error {
-	var errs []error
+	var first string
+	n := 0
 	for _, q := range p.Problems {
-		if !q.Warning {
-			errs = append(errs, errors.New(q.String()))
+		if q.Warning {
+			continue
+		}
+		if n++; n == 1 {
+			first = q.String()
 		}
 	}
-	return errors.Join(errs...)
+	switch n {
+	case 0:
+		return nil
+	case 1:
+		return errors.New(first)
+	}
+	return fmt.Errorf("%s (and %d more; kestrel validate lists them)", first, n-1)
 }
 
 // Load reads the package at a path, a directory or a file.
