@@ -77,6 +77,12 @@ func runFirst(o Options) error {
 	return loadAndExec(o)
 }
 
+// whyTier says what a tier gives and why it is the one in use.
+var whyTier = map[bpf.Tier]string{
+	bpf.TierBTF:        "the best there is; the kernel has type information and the programs attach",
+	bpf.TierTracepoint: "plain tracepoints, since the better tier does not attach here; the command doctor says what is not seen",
+}
+
 func loadAndExec(o Options) error {
 	classes, err := classesOf(o.Config.EBPF.EventTypes)
 	if err != nil {
@@ -123,7 +129,7 @@ func runSecond(o Options, handles string) error {
 		return err
 	}
 	defer l.close()
-	o.Log.Infof("source ebpf, tier %s: process, file and network events from the kernel", bpf.Tier(h.Tier))
+	o.Log.Infof("source ebpf, tier %s: %s", bpf.Tier(h.Tier), whyTier[bpf.Tier(h.Tier)])
 	if missing != "" {
 		o.Log.Infof("not captured: %s", missing)
 	}

@@ -107,13 +107,3 @@ func TestNoAllocation(t *testing.T) {
 		}
 	}
 }
-
-func BenchmarkStepRandomRules(b *testing.B) {
-	img, events := load(b, 400, 256)
-	e := New(img, Config{NFA: testPools}, &full{})
-	b.ReportAllocs()
-	for b.Loop() {
-		e.Step(events, 0)
-	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(events)), "ns/event")
-}
