@@ -70,8 +70,14 @@ func (m *Image) checkAutomata(tables [][]byte) error {
 }
 
 func (m *Image) checkTests() error {
+	next := uint32(0)
 	for i := range m.Tests {
 		t := &m.Tests[i]
+		// Parts that overlapped would let a small file ask for much work.
+		if t.Preds != next {
+			return refuse("tests", i, "predicates not in order")
+		}
+		next += t.NPreds
 		if int(t.Set) >= len(m.Fields) || m.Fields[t.Set].Field != t.Field {
 			return refuse("tests", i, "field without an automaton")
 		}
@@ -94,6 +100,12 @@ func (m *Image) checkSets() error {
 		r := &m.Ranges[i]
 		if less(r.HiHi, r.HiLo, r.LoHi, r.LoLo) {
 			return refuse("address ranges", i, "ends before it begins")
+		}
+	}
+	sum := uint64(0)
+	for i := range m.Sets {
+		if sum += uint64(m.Sets[i].Len); sum > uint64(len(m.Ints)+len(m.Ranges)) {
+			return refuse("sets", i, "overlaps another")
 		}
 	}
 	for i, c := range m.Consts {
@@ -134,8 +146,13 @@ func (m *Image) checkRangeSet(s Span) bool {
 
 func (m *Image) checkPredicates() error {
 	checked := make(map[uint64]bool) // sets are shared: each is walked once per kind
+	code, ref := uint32(0), uint32(0)
 	for i := range m.Preds {
 		p := &m.Preds[i]
+		if p.Code != code || p.Refs != ref {
+			return refuse("predicates", i, "not in order")
+		}
+		code, ref = code+uint32(p.Len), ref+p.NRefs
 		if p.Len == 0 || p.Len > limits.CodeMax || !within(p.Code, uint32(p.Len), len(m.Code)) {
 			return refuse("predicates", i, "code out of range")
 		}
@@ -145,11 +162,11 @@ func (m *Image) checkPredicates() error {
 		if !within(p.Refs, p.NRefs, len(m.Refs)) {
 			return refuse("predicates", i, "references out of range")
 		}
-		code := m.Code[p.Code : p.Code+uint32(p.Len)]
-		for pc := range code {
-			in := &code[pc]
+		body := m.Code[p.Code : p.Code+uint32(p.Len)]
+		for pc := range body {
+			in := &body[pc]
 			for _, t := range [2]uint16{in.True, in.False} {
-				if t < Reject && (int(t) <= pc || int(t) >= len(code)) {
+				if t < Reject && (int(t) <= pc || int(t) >= len(body)) {
 					return refuse("code", int(p.Code)+pc, "jump out of its predicate or back")
 				}
 			}
@@ -211,6 +228,9 @@ func (m *Image) checkInstr(in *Instr, checked map[uint64]bool) string {
 		other := event.FieldID(in.Operand).Kind()
 		if numeric(kind) != (in.Op == OpFieldInt) || numeric(other) != (in.Op == OpFieldInt) {
 			return wrong
+		}
+		if kind == event.KindStrings && other == event.KindStrings {
+			return "compares two arrays"
 		}
 	}
 	return ""
@@ -281,8 +301,14 @@ func (m *Image) checkLists() error {
 			return refuse(l.name, -1, "head out of range")
 		}
 		for c := 1; c < listHead; c++ {
-			if l.table[c] < l.table[c-1] {
+			if l.table[c] < l.table[c-1] || int(l.table[c]) > len(l.table) {
 				return refuse(l.name, c, "head out of range")
+			}
+			list := l.table[l.table[c-1]:l.table[c]]
+			for i := 1; i < len(list); i++ {
+				if list[i] <= list[i-1] {
+					return refuse(l.name, c-1, "list not in order")
+				}
 			}
 		}
 		for i, v := range l.table[listHead:] {

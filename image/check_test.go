@@ -91,6 +91,23 @@ func TestRefusedTables(t *testing.T) {
 		})},
 		{"predicate's references", first(func(p *parts) string { table[image.Predicate](p, secPreds)[0].NRefs = big; return "predicates 0" })},
 
+		{"predicates that share code", first(func(p *parts) string {
+			v := table[image.Predicate](p, secPreds)
+			v[1].Code = v[0].Code
+			return "predicates 1: not in order"
+		})},
+		{"predicates that share references", first(func(p *parts) string {
+			v := table[image.Predicate](p, secPreds)
+			v[1].Refs = v[0].Refs
+			return "predicates 1: not in order"
+		})},
+		{"sets that share integers", first(func(p *parts) string {
+			v := table[image.Span](p, secSets)
+			for i := range v {
+				v[i] = image.Span{Len: uint32(len(table[int64](p, secInts)) + len(table[image.Range](p, secRanges)))}
+			}
+			return "sets 1: overlaps"
+		})},
 		{"operation", first(func(p *parts) string {
 			table[image.Instr](p, secCode)[0].Op = image.OpFieldStr + 1
 			return "code 0: unknown operation"

@@ -79,22 +79,43 @@ func (m *model) over(rule int, s *modelState, now uint64) bool {
 }
 
 func (m *model) evict(keep *modelTrack, now uint64) bool {
-	for _, t := range m.tracks {
+	t := m.victim(keep, now)
+	if t == nil {
+		return false
+	}
+	for _, s := range t.states {
+		if m.over(t.rule, s, now) {
+			m.counts.Expired++
+		} else {
+			m.counts.Evicted++
+			m.evicted[t.rule] = true
+		}
+	}
+	m.remove(t)
+	return true
+}
+
+// victim is the first of the 64 oldest whose states are all over, or else the oldest.
+func (m *model) victim(keep *modelTrack, now uint64) (oldest *modelTrack) {
+	for i, t := range m.tracks {
+		if i == 64 {
+			break
+		}
 		if t == keep {
 			continue
 		}
+		over := true
 		for _, s := range t.states {
-			if m.over(t.rule, s, now) {
-				m.counts.Expired++
-			} else {
-				m.counts.Evicted++
-				m.evicted[t.rule] = true
-			}
+			over = over && m.over(t.rule, s, now)
 		}
-		m.remove(t)
-		return true
+		if over {
+			return t
+		}
+		if oldest == nil {
+			oldest = t
+		}
 	}
-	return false
+	return oldest
 }
 
 // room makes room in a pool, without touching keep.

@@ -7,8 +7,8 @@
 // until clears what is pending for the key. An event with a null join key takes no part, unless the key is optional.
 //
 // Memory: everything is carved in New: tracks (a rule and a key), states, and evidence, a copy of what an event adds to
-// the alert. When a pool is empty the track that was touched longest ago goes, counted as Expired when its span was over
-// and as Evicted when it was not; the next alert of its rule says so. Nothing depends on a clock: the same events give
+// the alert. When a pool is empty a track goes: of those touched longest ago one whose span is over, counted as Expired, or else
+// the oldest, counted as Evicted; the next alert of its rule says so. Nothing depends on a clock: the same events give
 // the same alerts.
 //
 // A Sequencer belongs to one goroutine.

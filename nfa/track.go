@@ -197,12 +197,42 @@ func (s *Sequencer) freeTrackOf(t int32) {
 	tr.bucketNext, s.freeTrack = s.freeTrack, t
 }
 
-// evict frees the track that was touched longest ago, other than keep. false when there is no other.
-func (s *Sequencer) evict(keep int32, now uint64) bool {
-	t := s.oldest
-	if t == keep && t != none {
-		t = s.tracks[t].newer
+// evictLook is how many of the tracks touched longest ago are looked at for one whose spans are over. Rules differ in
+// their spans: an old track may be alive while younger ones are not.
+const evictLook = 64
+
+// victim is the track to give up: among those touched longest ago one that is over, or else the oldest. It is never keep;
+// none when there is no other.
+func (s *Sequencer) victim(keep int32, now uint64) int32 {
+	oldest := none
+	for t, n := s.oldest, 0; t != none && n < evictLook; t, n = s.tracks[t].newer, n+1 {
+		if t == keep {
+			continue
+		}
+		if s.allOver(t, now) {
+			return t
+		}
+		if oldest == none {
+			oldest = t
+		}
 	}
+	return oldest
+}
+
+// allOver tells whether the span of every state of a track is over.
+func (s *Sequencer) allOver(t int32, now uint64) bool {
+	r := &s.img.Rules[s.tracks[t].rule]
+	for i := s.tracks[t].states; i != none; i = s.states[i].next {
+		if !s.over(r, i, now) {
+			return false
+		}
+	}
+	return true
+}
+
+// evict frees a track other than keep. false when there is none.
+func (s *Sequencer) evict(keep int32, now uint64) bool {
+	t := s.victim(keep, now)
 	if t == none {
 		return false
 	}

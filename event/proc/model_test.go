@@ -173,6 +173,8 @@ func (m *model) parent(entity uint64, v *view) {
 	if p := m.procs[entity]; p != nil && entity != 0 {
 		m.see(p)
 		v.parent = p.facts
+	} else if entity != 0 {
+		m.stats.ParentMisses++
 	}
 }
 

@@ -65,7 +65,9 @@ func (t *Table) parent(entity uint64, ev *event.Event) {
 	if i := t.store.byEntity(entity); i != none {
 		t.store.touch(i)
 		ev.Parent = t.record(t.store.entries[i].block)
+		return
 	}
+	t.stats.ParentMisses++
 }
 
 // parentOf is the entity id of the parent that the process record rec names, 0 when it names none that can be told.

@@ -77,13 +77,16 @@ func (c *Config) arenaBytes() int {
 
 // Stats counts what the table did.
 type Stats struct {
-	Evicted   uint64                     // processes forgotten to make room
-	Exited    uint64                     // processes that ended
-	Misses    uint64                     // events of a process that is not known
-	Truncated uint64                     // processes whose facts did not fit a block
-	Refused   uint64                     // process records without any identity
-	Late      uint64                     // process records older than what was known already
-	Lost      [event.ClassContext]uint64 // events lost before they came here, as the source says
+	Evicted uint64 // processes forgotten to make room
+	Exited  uint64 // processes that ended
+	Misses  uint64 // events of a process that is not known
+	// ParentMisses are events whose process names a parent that is not known: it ended before the table began, or was
+	// forgotten.
+	ParentMisses uint64
+	Truncated    uint64                     // processes whose facts did not fit a block
+	Refused      uint64                     // process records without any identity
+	Late         uint64                     // process records older than what was known already
+	Lost         [event.ClassContext]uint64 // events lost before they came here, as the source says
 }
 
 // Table is the process table.
