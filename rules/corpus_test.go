@@ -132,8 +132,8 @@ func caseLines(t *testing.T) []byte {
 	files := readCases(t)
 	var lines []byte
 	for _, r := range slices.Sorted(maps.Keys(files)) {
-		for _, c := range slices.Concat(files[r].Match, files[r].NoMatch) {
-			lines = append(lines, jsonLines(t, c.Events)...)
+		for _, c := range files[r] {
+			lines = append(lines, c.Lines...)
 		}
 	}
 	return lines

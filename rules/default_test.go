@@ -2,7 +2,6 @@ package rules_test
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"os"
@@ -23,44 +22,21 @@ import (
 	"github.com/kestrel-detection/kestrel/rules"
 )
 
-// caseFile is a file of default/tests.
-type caseFile struct {
-	Rule    string     `yaml:"rule"`
-	Match   []ruleCase `yaml:"match"`
-	NoMatch []ruleCase `yaml:"no_match"`
-}
-
-type ruleCase struct {
-	Name   string           `yaml:"name"`
-	Events []map[string]any `yaml:"events"`
-}
-
-const caseFolder = "default/tests"
-
-func readCases(t *testing.T) map[string]caseFile {
+// readCases are the cases of the default rules, by rule.
+func readCases(t *testing.T) map[string][]rules.Test {
 	t.Helper()
-	entries, err := os.ReadDir(caseFolder)
-	if err != nil {
-		t.Fatal(err)
+	cases, problems := rules.Tests(os.DirFS("default"))
+	for _, p := range problems {
+		t.Errorf("%s", p)
 	}
-	files := make(map[string]caseFile)
-	for _, e := range entries {
-		src, err := os.ReadFile(path.Join(caseFolder, e.Name()))
-		if err != nil {
-			t.Fatal(err)
+	byRule := make(map[string][]rules.Test)
+	for _, c := range cases {
+		if path.Base(c.File) != c.Rule+".yaml" {
+			t.Errorf("%s is for rule %q: the file name must be the rule's", c.File, c.Rule)
 		}
-		var f caseFile
-		dec := yaml.NewDecoder(bytes.NewReader(src))
-		dec.KnownFields(true)
-		if err := dec.Decode(&f); err != nil {
-			t.Fatalf("%s: %v", e.Name(), err)
-		}
-		if e.Name() != f.Rule+".yaml" {
-			t.Errorf("%s is for rule %q: the file name must be the rule's", e.Name(), f.Rule)
-		}
-		files[f.Rule] = f
+		byRule[c.Rule] = append(byRule[c.Rule], c)
 	}
-	return files
+	return byRule
 }
 
 func loadDefault(t *testing.T) (*rules.Package, []byte, *image.Image) {
@@ -109,40 +85,25 @@ func replayed(t *testing.T, img *image.Image, lines []byte) []string {
 	return ids
 }
 
-func jsonLines(t *testing.T, events []map[string]any) []byte {
-	t.Helper()
-	var b []byte
-	for _, e := range events {
-		line, err := json.Marshal(e)
-		if err != nil {
-			t.Fatal(err)
-		}
-		b = append(append(b, line...), '\n')
-	}
-	return b
-}
-
 // TestDefaultCases runs every case of every default rule through the compiled image: what must match raises the rule's
 // alert, what must not does not. Other rules may alert on the same events.
 func TestDefaultCases(t *testing.T) {
 	_, _, img := loadDefault(t)
-	files := readCases(t)
+	byRule := readCases(t)
 	cases := 0
-	for _, id := range slices.Sorted(maps.Keys(files)) {
-		for _, kind := range []struct {
-			name  string
-			want  bool
-			cases []ruleCase
-		}{{"match", true, files[id].Match}, {"no_match", false, files[id].NoMatch}} {
-			for _, c := range kind.cases {
-				cases++
-				t.Run(id+"/"+kind.name+"/"+c.Name, func(t *testing.T) {
-					got := replayed(t, img, jsonLines(t, c.Events))
-					if slices.Contains(got, id) != kind.want {
-						t.Errorf("alerts %q: %s there: %v, want %v", got, id, !kind.want, kind.want)
-					}
-				})
+	for _, id := range slices.Sorted(maps.Keys(byRule)) {
+		for _, c := range byRule[id] {
+			cases++
+			kind := "no_match"
+			if c.Match {
+				kind = "match"
 			}
+			t.Run(id+"/"+kind+"/"+c.Name, func(t *testing.T) {
+				got := replayed(t, img, c.Lines)
+				if slices.Contains(got, id) != c.Match {
+					t.Errorf("alerts %q: %s there: %v, want %v", got, id, !c.Match, c.Match)
+				}
+			})
 		}
 	}
 	if cases < 4*len(img.Rules) {
@@ -156,27 +117,26 @@ func TestDefaultComplete(t *testing.T) {
 	p, _, _ := loadDefault(t)
 	files := readCases(t)
 	for _, r := range p.Set.Rules {
-		f, ok := files[r.ID]
+		cases, ok := files[r.ID]
 		if !ok {
 			t.Errorf("rule %s has no cases", r.ID)
 			continue
 		}
 		delete(files, r.ID)
-		if len(f.Match) < casesMin || len(f.NoMatch) < casesMin {
-			t.Errorf("rule %s: %d matching and %d other cases (min %d of each)", r.ID, len(f.Match), len(f.NoMatch), casesMin)
+		match := 0
+		for _, c := range cases {
+			if c.Match {
+				match++
+			}
+		}
+		if other := len(cases) - match; match < casesMin || other < casesMin {
+			t.Errorf("rule %s: %d matching and %d other cases (min %d of each)", r.ID, match, other, casesMin)
 		}
 		if path.Base(r.File) != r.ID+".eql" {
 			t.Errorf("rule %s is in %s: a file is named after its rule", r.ID, r.File)
 		}
 		if r.Name == r.ID || len(r.Tags) == 0 || len(r.Mitre) == 0 {
 			t.Errorf("rule %s lacks a name, tags or techniques", r.ID)
-		}
-		seen := make(map[string]bool)
-		for _, c := range slices.Concat(f.Match, f.NoMatch) {
-			if c.Name == "" || seen[c.Name] || len(c.Events) == 0 {
-				t.Errorf("rule %s: case %q has no name, no events or the name of another", r.ID, c.Name)
-			}
-			seen[c.Name] = true
 		}
 	}
 	for id := range files {

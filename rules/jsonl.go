@@ -11,11 +11,15 @@ import (
 	"github.com/kestrel-detection/kestrel/ir"
 )
 
-// loadFile reads a single file: one query, or JSON lines of {"id", "name", "query"}.
+// loadFile reads a single file: a query, an Elastic or a Sigma rule, or JSON lines of {"id", "name", "query"}. The file of
+// a manifest stands for its directory.
 func loadFile(name string, d eql.Dialect) (*Package, error) {
 	dir, base := filepath.Split(name)
 	if dir == "" {
 		dir = "."
+	}
+	if base == manifestName || base == legacyName {
+		return LoadFS(os.DirFS(dir), dir, d)
 	}
 	l := &loader{fsys: os.DirFS(dir), name: dir, dialect: d, ids: make(map[string]string)}
 	src, err := l.read(base)
@@ -27,13 +31,18 @@ func loadFile(name string, d eql.Dialect) (*Package, error) {
 	l.pkg.Set.Name = id
 	switch ext {
 	case ".eql":
-		l.query(ir.Rule{ID: id, Name: id, Severity: ir.Medium, File: base}, src, base, 1, 1)
+		l.query(ir.Rule{ID: id, Name: id, Severity: ir.Medium, File: base}, src, origin{file: base, line: 1, col: 1, dialect: d})
 	case ".jsonl", ".ndjson":
 		l.lines(base, src)
+	case ".toml":
+		l.elastic(base, src, true)
+	case ".yml", ".yaml":
+		l.sigma(base, src)
 	default:
-		return nil, fmt.Errorf("read rules: %s is neither a directory nor a .eql or .jsonl file", name)
+		return nil, fmt.Errorf("read rules: %s is neither a directory nor a .eql, .toml, .yml or .jsonl file", name)
 	}
 	l.finish()
+	l.some()
 	return &l.pkg, nil
 }
 
@@ -62,7 +71,8 @@ func (l *loader) lines(file string, src []byte) {
 			r.Name = r.ID
 		}
 		before := len(l.pkg.Problems)
-		l.query(ir.Rule{ID: r.ID, Name: r.Name, Severity: sev, File: file}, []byte(r.Query), file, n+1, 1)
+		l.query(ir.Rule{ID: r.ID, Name: r.Name, Severity: sev, File: file}, []byte(r.Query),
+			origin{file: file, line: n + 1, col: 1, dialect: l.dialect})
 		for i := before; i < len(l.pkg.Problems); i++ {
 			// Places inside the query's text mean little to someone who sees JSON: name the line and the rule.
 			p := &l.pkg.Problems[i]

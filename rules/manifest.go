@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"io/fs"
+	"path"
 	"regexp"
 	"strconv"
 
@@ -135,6 +137,25 @@ func (l *loader) manifest(src []byte) {
 		}
 	}
 	l.suppress(rs.Suppressions)
+	l.unnamed(rs.Categories)
+}
+
+// unnamed warns of queries that lie in the package and that the manifest does not name.
+func (l *loader) unnamed(categories []category) {
+	named := make(map[string]bool)
+	for _, c := range categories {
+		for _, h := range c.Rules {
+			named[path.Clean(h.File.Value)] = true
+		}
+	}
+	// What cannot be walked was read before, or is nobody's rule.
+	_ = fs.WalkDir(l.fsys, ".", func(p string, e fs.DirEntry, err error) error {
+		if err == nil && !e.IsDir() && path.Ext(p) == ".eql" && !named[p] {
+			l.pkg.Problems = append(l.pkg.Problems, Problem{File: l.place(p), Warning: true,
+				Msg: "no rule of " + manifestName + " names this file; it is not used"})
+		}
+		return nil
+	})
 }
 
 // values reads the list of a global: text and whole numbers.

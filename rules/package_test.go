@@ -98,9 +98,9 @@ func TestOneFile(t *testing.T) {
 	if len(p.Set.Rules) != 1 || p.Set.Rules[0].ID != "one" || p.Set.Name != "one" {
 		t.Errorf("%+v", p.Set)
 	}
-	other := filepath.Join(t.TempDir(), "one.toml")
+	other := filepath.Join(t.TempDir(), "one.txt")
 	write(t, other, goodQuery)
-	if _, err := rules.Load(other, eql.Kestrel); err == nil || !strings.Contains(err.Error(), "one.toml") {
+	if _, err := rules.Load(other, eql.Kestrel); err == nil || !strings.Contains(err.Error(), "one.txt") {
 		t.Errorf("file of another kind: %v", err)
 	}
 }
@@ -242,7 +242,7 @@ func TestSuppressionWarning(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p.HasErrors() || len(p.Problems) != 1 {
+	if p.HasErrors() || len(named(p)) != 1 {
 		t.Errorf("problems %v, want one warning", p.Problems)
 	}
 }

@@ -1,6 +1,16 @@
-// Package rules reads rule packages: a directory with a manifest, a directory of queries without one, or a file of JSON
-// lines. Host only. Everything that is wrong with a package is reported at its place; a package with errors has no rule
-// set.
+// Package rules reads rule packages and the cases that test them. Host only. Everything that is wrong with a package is
+// reported at its place; a package with errors has no rule set.
+//
+//	manifest.yaml and the queries it lists          manifest.go
+//	a directory without it, and what lies in it     folder.go
+//	manifest.json beside rule.eql                   legacy.go
+//	an Elastic detection rule, .toml                elastic.go
+//	a Sigma rule, .yml, translated to EQL           sigma*.go
+//	a file of JSON lines                            jsonl.go
+//	tests/*.yaml                                    cases.go
+//
+// Memory: a Package owns what it holds and shares nothing with another. Goroutines: Load and Tests keep no state, any
+// number may run at once. When full: a file, a rule set or a nesting beyond its limit is a problem of the package.
 package rules
 
 import (
@@ -8,10 +18,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/kestrel-detection/kestrel/eql"
 	"github.com/kestrel-detection/kestrel/event/alert"
@@ -96,16 +104,27 @@ func LoadFS(fsys fs.FS, name string, d eql.Dialect) (*Package, error) {
 	l := &loader{fsys: fsys, name: name, dialect: d, ids: make(map[string]string)}
 	text, err := l.read(manifestName)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		err = l.queries()
 	case err == nil:
 		l.manifest(text)
+	case !errors.Is(err, fs.ErrNotExist):
+	case l.isLegacy("."):
+		err = l.legacy(".")
+	default:
+		err = l.folder()
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read rules: %w", err)
 	}
 	l.finish()
+	l.some()
 	return &l.pkg, nil
+}
+
+// some reports a package without a rule: watching with none is a mistake.
+func (l *loader) some() {
+	if len(l.pkg.Set.Rules) == 0 && !l.pkg.HasErrors() {
+		l.problem("", 0, 0, "there is no rule that can be used")
+	}
 }
 
 const manifestName = "manifest.yaml"
@@ -150,6 +169,11 @@ func (l *loader) problem(file string, line, col int, format string, args ...any)
 	l.pkg.Problems = append(l.pkg.Problems, Problem{File: l.place(file), Line: line, Col: col, Msg: fmt.Sprintf(format, args...)})
 }
 
+func (l *loader) warning(file string, line, col int, format string, args ...any) {
+	l.problem(file, line, col, format, args...)
+	l.pkg.Problems[len(l.pkg.Problems)-1].Warning = true
+}
+
 func (l *loader) diagnostics(file string, ds eql.Diagnostics) {
 	for _, d := range ds {
 		msg := d.Msg
@@ -162,93 +186,51 @@ func (l *loader) diagnostics(file string, ds eql.Diagnostics) {
 	}
 }
 
-// queries loads a directory without a manifest: each .eql file is a rule named after the file, and a directory further
-// down that has a manifest is a package of its own, with its own globals.
-func (l *loader) queries() error {
-	l.pkg.Set.Name = filepath.Base(l.name)
-	var files, packages []string
-	err := fs.WalkDir(l.fsys, ".", func(p string, e fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case e.IsDir() && p != ".":
-			if _, err := fs.Stat(l.fsys, path.Join(p, manifestName)); err == nil {
-				packages = append(packages, p)
-				return fs.SkipDir
-			}
-		case path.Ext(p) == ".eql":
-			files = append(files, p)
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	if len(files)+len(packages) == 0 {
-		return fmt.Errorf("%s has neither a %s nor .eql files", l.name, manifestName)
-	}
-	for _, p := range packages {
-		if err := l.nested(p); err != nil {
-			return err
-		}
-	}
-	if len(packages) != 1 || len(files) > 0 {
-		l.pkg.Set.Name, l.pkg.Set.Version = filepath.Base(l.name), ""
-	}
-	for _, f := range files {
-		id := strings.TrimSuffix(path.Base(f), ".eql")
-		l.rule(ir.Rule{ID: id, Name: id, Severity: ir.Medium, File: f}, f, 1, 1)
-	}
-	return nil
+// origin is where a rule comes from.
+type origin struct {
+	file      string // that declares it
+	line, col int
+	dialect   eql.Dialect
+	// moved puts a diagnostic of the query to its place in the file; nil when the file is the query.
+	moved func(eql.Diagnostic) eql.Diagnostic
 }
 
-// nested loads the package in a directory below. Its rules share the ids with the others.
-func (l *loader) nested(dir string) error {
-	sub, err := fs.Sub(l.fsys, dir)
-	if err != nil {
-		return err
-	}
-	n := &loader{fsys: sub, name: filepath.Join(l.name, dir), dialect: l.dialect, ids: l.ids}
-	text, err := n.read(manifestName)
-	if err != nil {
-		return err
-	}
-	n.manifest(text)
-	n.finish()
-	l.pkg.Set.Name, l.pkg.Set.Version = n.pkg.Set.Name, n.pkg.Set.Version
-	l.pkg.Set.Rules = append(l.pkg.Set.Rules, n.pkg.Set.Rules...)
-	l.pkg.Queries = append(l.pkg.Queries, n.pkg.Queries...)
-	l.pkg.Problems = append(l.pkg.Problems, n.pkg.Problems...)
-	return nil
-}
-
-// rule reads, parses and checks the query of one rule. from is where the rule was declared.
+// rule reads, parses and checks the query of one rule, which has a file of its own.
 func (l *loader) rule(r ir.Rule, from string, line, col int) {
 	src, err := l.read(r.File)
 	if err != nil {
 		l.problem(from, line, col, "rule %s: %v", r.ID, err)
 		return
 	}
-	l.query(r, src, from, line, col)
+	l.query(r, src, origin{file: from, line: line, col: col, dialect: l.dialect})
 }
 
-func (l *loader) query(r ir.Rule, src []byte, from string, line, col int) {
+// query parses and checks a query. A MaxSpan that the rule has already bounds a sequence that names none.
+func (l *loader) query(r ir.Rule, src []byte, from origin) {
 	if first, ok := l.ids[r.ID]; ok {
-		l.problem(from, line, col, "rule id %s is already used by %s", r.ID, first)
+		l.problem(from.file, from.line, from.col, "rule id %s is already used by %s", r.ID, first)
 		return
 	}
-	l.ids[r.ID] = r.File
+	l.ids[r.ID] = l.place(r.File)
 	if len(r.ID) > limits.NameBytesMax || len(r.Name) > limits.NameBytesMax {
-		l.problem(from, line, col, "rule id or name of more than %d bytes", limits.NameBytesMax)
+		l.problem(from.file, from.line, from.col, "rule id or name of more than %d bytes", limits.NameBytesMax)
 		return
 	}
-	q, ds := eql.Parse(l.place(r.File), src, l.dialect)
+	q, ds := eql.Parse(l.place(r.File), src, from.dialect)
 	checked, ds := check.Rule(q, ds, l.globals)
+	if from.moved != nil {
+		for i := range ds {
+			ds[i] = from.moved(ds[i])
+		}
+	}
 	l.diagnostics(r.File, ds)
 	if ds.HasErrors() {
 		return
 	}
-	r.Sequence, r.Stages, r.Until, r.MaxSpan = checked.Sequence, checked.Stages, checked.Until, checked.MaxSpan
+	r.Sequence, r.Stages, r.Until = checked.Sequence, checked.Stages, checked.Until
+	if !checked.Sequence || checked.MaxSpan != 0 {
+		r.MaxSpan = checked.MaxSpan
+	}
 	l.pkg.Set.Rules = append(l.pkg.Set.Rules, r)
 	l.pkg.Queries = append(l.pkg.Queries, string(src))
 }

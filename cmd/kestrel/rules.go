@@ -25,7 +25,7 @@ type ruleFlags struct {
 }
 
 func (f *ruleFlags) add(c *cobra.Command) {
-	c.Flags().StringVar(&f.dir, "rules", "", "rule package: a directory, a .eql or a .jsonl file (default: the rules in the binary)")
+	c.Flags().StringVar(&f.dir, "rules", "", "rule package: a directory, or a .eql, .toml, .yml or .jsonl file (default: the rules in the binary)")
 	c.Flags().StringVar(&f.dialect, "dialect", "kestrel", "kestrel or elastic")
 }
 

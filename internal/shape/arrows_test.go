@@ -70,7 +70,7 @@ var arrows = map[string]arrow{
 // modules are the third-party modules and where each may stand; elsewhere Kestrel's own code does not know them.
 var modules = map[string]struct{ why, may string }{
 	"github.com/cilium/ebpf":          {"loads and attaches the kernel programs", "bpf"},
-	"github.com/pelletier/go-toml/v2": {"reads the configuration", "agent/config"},
+	"github.com/pelletier/go-toml/v2": {"reads the configuration, and Elastic rules on a host", "agent/config rules"},
 	"github.com/spf13/cobra":          {"commands of the full tool", "cmd/kestrel"},
 	"go.yaml.in/yaml/v3":              {"reads rule packages and their tests, on a host", "rules cmd/kestrel"},
 	"golang.org/x/sys": {"system calls", "agent agent/procfs arena bpf bpf/ring cmd/kestrel cmd/kestrel-agent " +
