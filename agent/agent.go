@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -65,6 +66,8 @@ func Run(o Options) error {
 // runFirst loads the programs and executes the same command anew. Parsing the kernel's type information takes 13 to 24
 // MB which the Go heap would not give back; the new process inherits the descriptors and starts small.
 func runFirst(o Options) error {
+	// A reload asked for before there is anything to reload must not end the process; being ignored survives the exec.
+	signal.Ignore(unix.SIGHUP)
 	if !o.Config.EBPF.Enabled {
 		return Unavailable("capture: ebpf.enabled is false and this version has no other source")
 	}
@@ -75,6 +78,17 @@ func runFirst(o Options) error {
 	}
 	img.Close()
 	return loadAndExec(o)
+}
+
+// others names the event types besides process that are captured.
+func others(types []string) string {
+	var list string
+	for _, t := range types {
+		if t == "file" || t == "network" {
+			list += ", " + t
+		}
+	}
+	return list
 }
 
 // whyTier says what a tier gives and why it is the one in use.
@@ -124,19 +138,30 @@ func runSecond(o Options, handles string) error {
 	os.Unsetenv(envHandles)
 	os.Unsetenv(envMissing)
 
+	nameProcess()
+	// From here on a SIGHUP is a reload, also one that comes while the rules are read.
+	reloads := make(chan os.Signal, 1)
+	signal.Notify(reloads, unix.SIGHUP)
+	defer signal.Stop(reloads)
 	l, err := newLive(o, h)
 	if err != nil {
 		return err
 	}
-	defer l.close()
 	o.Log.Infof("source ebpf, tier %s: %s", bpf.Tier(h.Tier), whyTier[bpf.Tier(h.Tier)])
+	o.Log.Infof("events: process, which is always captured to know who acts%s", others(o.Config.EBPF.EventTypes))
 	if missing != "" {
 		o.Log.Infof("not captured: %s", missing)
 	}
 	for _, k := range o.Config.Unsupported() {
 		o.Log.Warnf("configuration: %s has no effect in this version", k)
 	}
-	return l.run()
+	return l.run(reloads)
+}
+
+// nameProcess gives the process the name it was called by: executed through /proc/self/exe it is called exe.
+func nameProcess() {
+	// Without the name everything works; ps shows another.
+	_ = os.WriteFile("/proc/self/comm", []byte(filepath.Base(os.Args[0])), 0)
 }
 
 func classesOf(types []string) (uint32, error) {
@@ -160,13 +185,11 @@ func classesOf(types []string) (uint32, error) {
 const settleAfter = time.Second
 
 // run waits for signals while the pipeline works.
-func (l *live) run() error {
+func (l *live) run(reloads <-chan os.Signal) error {
 	// Two channels: a signal that finds its channel full is dropped, and no number of reloads may hide the end.
-	ends, reloads := make(chan os.Signal, 1), make(chan os.Signal, 1)
+	ends := make(chan os.Signal, 1)
 	signal.Notify(ends, unix.SIGTERM, unix.SIGINT)
-	signal.Notify(reloads, unix.SIGHUP)
 	defer signal.Stop(ends)
-	defer signal.Stop(reloads)
 	l.start()
 	var report <-chan time.Time
 	if s := l.o.Config.Performance.ReportIntervalSec; s > 0 {
@@ -179,28 +202,47 @@ func (l *live) run() error {
 	for {
 		select {
 		case <-settled:
-			if err := settle(l.heapLimit); err != nil {
+			if err := settle(l.budget.heapLimit); err != nil {
 				l.o.Log.Debugf("start-up code stays resident: %v", err)
 			}
 		case <-reloads:
 			l.reload()
 		case s := <-ends:
 			l.o.Log.Infof("%s: draining", s)
-			l.stop()
-			l.report()
-			return nil
+			return l.end(nil)
 		case err := <-l.failed:
-			l.stop()
-			return err
+			return l.end(err)
 		case <-report:
 			l.report()
 		}
 	}
 }
 
+// end drains, reports and frees; err is why it ends.
+func (l *live) end(err error) error {
+	drained := l.stop()
+	if drained {
+		l.closeSinks()
+	}
+	l.report()
+	if drained {
+		l.close()
+	} else if err == nil {
+		err = errors.New("ended before everything was written")
+	}
+	return err
+}
+
 // reload loads the rules anew. Rules that do not load leave the running ones in place.
 func (l *live) reload() {
+	// The collector is off: give back what loading and the old engine held, and what a failed load made.
+	defer debug.FreeOSMemory()
 	next, err := l.o.Rules.Load()
+	if err == nil {
+		if err = l.budget.replace(l.rules.Image, next.Image); err != nil {
+			next.Close()
+		}
+	}
 	if err != nil {
 		l.o.Log.Errorf("reload: %v; the rules of %s stay", err, l.rules.name())
 		return
@@ -216,6 +258,4 @@ func (l *live) reload() {
 	old.rules.Close()
 	l.o.Log.Infof("reload: %d rules of %s; %d pending sequences of the old rules dropped", len(next.Image.Rules), next.name(),
 		old.pending)
-	// The collector is off: give back what the old engine held.
-	debug.FreeOSMemory()
 }

@@ -115,7 +115,7 @@ func noAllocation(t *testing.T, workers int, pipe bool) {
 	s.Processes, s.Tracks, s.States, s.Evidence = 128, 64, 64, 64
 	l := &live{
 		source: &source{log: NewLog(os.Stderr, LevelWarn), captured: make(chan struct{}), failed: make(chan error, 1)},
-		sinks:  []Sink{nullSink(t, int(out.Fd()))}, matched: make(chan struct{}), written: make(chan struct{}),
+		sinks:  []*namedSink{{Sink: nullSink(t, int(out.Fd())), name: "null"}}, matched: make(chan struct{}), written: make(chan struct{}),
 		swap: make(chan *Rules), swapped: make(chan swapped),
 	}
 	if l.events, err = evring.New(256 << 10); err != nil {
@@ -124,7 +124,7 @@ func noAllocation(t *testing.T, workers int, pipe bool) {
 	if l.alerts, err = evring.New(alertRingBytes); err != nil {
 		t.Fatal(err)
 	}
-	if l.pipe, err = newPipeline(loadImage(t, compile(t, manyAlerts)), s, alertPusher{l.alerts}); err != nil {
+	if l.pipe, err = newPipeline(loadImage(t, compile(t, manyAlerts)), s, nil, alertPusher{l.alerts}); err != nil {
 		t.Fatal(err)
 	}
 	recs := recorded(t)
@@ -210,7 +210,7 @@ func TestNoAllocationLive(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.sinks = append(l.sinks, nullSink(t, int(null.Fd())))
+	l.sinks = append(l.sinks, &namedSink{Sink: nullSink(t, int(null.Fd())), name: "null"})
 	quiet(t)
 	l.start()
 

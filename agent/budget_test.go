@@ -9,7 +9,10 @@ import (
 
 	"github.com/kestrel-detection/kestrel/agent/config"
 	"github.com/kestrel-detection/kestrel/event"
+	"github.com/kestrel-detection/kestrel/image"
+	"github.com/kestrel-detection/kestrel/image/defaults"
 	"github.com/kestrel-detection/kestrel/limits"
+	"github.com/kestrel-detection/kestrel/nfa"
 	"github.com/kestrel-detection/kestrel/sink"
 )
 
@@ -19,34 +22,46 @@ func small() *config.Config {
 	return c
 }
 
-// TestBudgetSums: all holders together are within the ceiling, and evidence takes its share of what the others leave.
+// TestBudgetSums: all holders together are within the ceiling, the image and the engine among them, and evidence takes
+// its share of what the others leave.
 func TestBudgetSums(t *testing.T) {
 	const kernelRing = 256 << 10
-	for _, rules := range []int{1, 100, limits.RulesMax} {
-		b, err := newBudget(small(), kernelRing, rules)
-		if err != nil {
-			t.Fatal(err)
-		}
-		others := runtimeBytes + 2*kernelRing + b.eventRing + alertRingBytes + sink.BufferBytesMin
-		without := b.sizes
-		without.Evidence = 0
-		left := budgetDefault - others - without.Bytes(rules)
-		evidence := b.sizes.Evidence * limits.EvidenceBytesMax
-		if sum := others + b.sizes.Bytes(rules); sum > budgetDefault {
-			t.Errorf("%d rules: %d bytes (max %d)", rules, sum, budgetDefault)
-		}
-		if b.sizes.Evidence < evidenceMin || b.sizes.Evidence > b.sizes.States || evidence > left/evidenceShare {
-			t.Errorf("%d rules: evidence of %d events, %d of the %d bytes left", rules, b.sizes.Evidence, evidence, left)
-		}
-		if b.sizes.Evidence < b.sizes.States && evidence < left/evidenceShare-2*limits.EvidenceBytesMax {
-			t.Errorf("%d rules: evidence takes %d bytes of its share of %d", rules, evidence, left/evidenceShare)
-		}
-		if b.heapLimit <= 0 || b.heapLimit >= budgetDefault {
-			t.Errorf("heap limit %d", b.heapLimit)
-		}
-		if b.eventRing < 1000*eventBytes || b.eventRing&(b.eventRing-1) != 0 || b.eventRing < 4*event.RecordSizeMax {
-			t.Errorf("event ring of %d bytes", b.eventRing)
-		}
+	img, err := image.Load(defaults.Image())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := newBudget(small(), kernelRing, img)
+	if err != nil {
+		t.Fatal(err)
+	}
+	others := runtimeBytes + 2*kernelRing + b.eventRing + alertRingBytes + sink.BufferBytesMin + b.sizes.proc().Bytes() +
+		nfa.Bytes(nfa.Config{Tracks: b.sizes.Tracks, States: b.sizes.States}, 0) + img.Size + b.matching(img)
+	left := budgetDefault - others
+	if sum := others + len(b.slab); sum > budgetDefault {
+		t.Errorf("%d bytes (max %d)", sum, budgetDefault)
+	}
+	if b.sizes.Evidence < evidenceMin || b.sizes.Evidence > b.sizes.States || len(b.slab) != b.sizes.Evidence*limits.EvidenceBytesMax {
+		t.Errorf("evidence of %d events in %d bytes", b.sizes.Evidence, len(b.slab))
+	}
+	if b.sizes.Evidence < b.sizes.States && len(b.slab) < left/evidenceShare-2*limits.EvidenceBytesMax {
+		t.Errorf("evidence takes %d bytes of its share of %d", len(b.slab), left/evidenceShare)
+	}
+	if b.heapLimit <= 0 || b.heapLimit >= budgetDefault {
+		t.Errorf("heap limit %d", b.heapLimit)
+	}
+	if b.eventRing < 1000*eventBytes || b.eventRing&(b.eventRing-1) != 0 || b.eventRing < 4*event.RecordSizeMax {
+		t.Errorf("event ring of %d bytes", b.eventRing)
+	}
+	if b.sizes.Tracks < b.sizes.States {
+		t.Errorf("%d tracks for %d states: tracks would run out first", b.sizes.Tracks, b.sizes.States)
+	}
+	if err := b.replace(img, img); err != nil {
+		t.Errorf("the same rules once more: %v", err)
+	}
+	large := *img
+	large.Size = 12 << 20
+	if err := b.replace(img, &large); err == nil {
+		t.Error("an image of 12 MB takes the place of a small one under 16 MB")
 	}
 }
 
@@ -54,19 +69,19 @@ func TestBudgetSums(t *testing.T) {
 func TestBudgetRefuses(t *testing.T) {
 	c := small()
 	c.NFA.MaxPartialMatches, c.NFA.LRUCapacity = 1_000_000, 100_000
-	_, err := newBudget(c, 256<<10, 100)
+	_, err := newBudget(c, 256<<10, loadImage(t, compile(t, manyAlerts)))
 	if err == nil {
 		t.Fatal("a budget of 16 MB takes a million states")
 	}
 	sum := 0
 	for _, holder := range []string{"Go runtime and code", "kernel ring", "event ring", "alert ring", "output buffers",
-		"process table", "sequence states", "evidence of sequences"} {
-		m := regexp.MustCompile(`(?m)^ *` + holder + `[^0-9]*([0-9]+)  elsewhere$`).FindStringSubmatch(err.Error())
+		"process table", "sequence states", "rule image", "matching", "evidence of sequences"} {
+		m := regexp.MustCompile(`(?m)^ *` + holder + `[^0-9]*([0-9]+)  (elsewhere|arena)$`).FindStringSubmatch(err.Error())
 		if m == nil {
 			t.Fatalf("%s is not in the table:\n%v", holder, err)
 		}
 	}
-	for _, m := range regexp.MustCompile(`(?m)([0-9]+)  elsewhere$`).FindAllStringSubmatch(err.Error(), -1) {
+	for _, m := range regexp.MustCompile(`(?m)([0-9]+)  (?:elsewhere|arena)$`).FindAllStringSubmatch(err.Error(), -1) {
 		n, err := strconv.Atoi(m[1])
 		if err != nil {
 			t.Fatal(err)
@@ -87,22 +102,22 @@ func TestBudgetCeiling(t *testing.T) {
 	largest := func(mb, board int) int {
 		c := small()
 		c.General.MaxMemoryMB, c.Board.Caps.MaxMemoryMB = mb, board
-		b, err := newBudget(c, 64<<10, 10)
+		b, err := newBudget(c, 64<<10, loadImage(t, compile(t, manyAlerts)))
 		if err != nil {
 			return -1
 		}
-		return int(b.heapLimit)
+		return b.ceiling
 	}
 	at16, at32 := largest(16, 0), largest(32, 0)
 	if at16 < 0 || at32-at16 != 16<<20 || largest(16, 32) != at32 || largest(0, 0) != at16 {
-		t.Errorf("heap limits: %d at 16 MB, %d at 32, %d where the board says 32, %d where nobody says", at16, at32,
+		t.Errorf("ceilings: %d at 16 MB, %d at 32, %d where the board says 32, %d where nobody says", at16, at32,
 			largest(16, 32), largest(0, 0))
 	}
 	refused := 0
 	for mb := 1; mb <= 16; mb++ {
 		c := small()
 		c.General.MaxMemoryMB = mb
-		b, err := newBudget(c, 64<<10, 10)
+		b, err := newBudget(c, 64<<10, loadImage(t, compile(t, manyAlerts)))
 		switch {
 		case err != nil:
 			refused = mb

@@ -45,7 +45,7 @@ func BenchmarkCapture(b *testing.B) {
 		b.Fatal(err)
 	}
 	out := &discard{}
-	p, err := newPipeline(img, DeviceSizes, out)
+	p, err := newPipeline(img, DeviceSizes, nil, out)
 	if err != nil {
 		b.Fatal(err)
 	}

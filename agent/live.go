@@ -29,11 +29,11 @@ type live struct {
 	*source
 	o      Options
 	alerts *evring.Ring
-	sinks  []Sink
+	sinks  []*namedSink
 	pipe   *pipeline
 	rules  *Rules
 
-	heapLimit int64 // bytes
+	budget budget
 
 	matched chan struct{} // closed when the last event was matched
 	written chan struct{} // closed when the last alert was given to the sinks
@@ -49,12 +49,10 @@ func newLive(o Options, h bpf.Handles) (*live, error) {
 	if l.rules, err = o.Rules.Load(); err != nil {
 		return nil, err
 	}
-	b, err := newBudget(o.Config, h.RingBytes, len(l.rules.Image.Rules))
-	if err != nil {
+	if l.budget, err = newBudget(o.Config, h.RingBytes, l.rules.Image); err != nil {
 		return nil, err
 	}
-	l.heapLimit = b.heapLimit
-	if l.source, err = newSource(h, b.eventRing, o.Log); err != nil {
+	if l.source, err = newSource(h, l.budget.eventRing, o.Log); err != nil {
 		return nil, err
 	}
 	if l.alerts, err = evring.New(alertRingBytes); err != nil {
@@ -63,18 +61,23 @@ func newLive(o Options, h bpf.Handles) (*live, error) {
 	if l.sinks, err = openSinks(o); err != nil {
 		return nil, err
 	}
-	if l.pipe, err = newPipeline(l.rules.Image, b.sizes, alertPusher{l.alerts}); err != nil {
+	if l.pipe, err = newPipeline(l.rules.Image, l.budget.sizes, l.budget.slab, alertPusher{l.alerts}); err != nil {
 		return nil, err
 	}
 	return l, nil
 }
 
-func (l *live) close() {
+// closeSinks ends the outputs: what one still keeps is lost then, and counted so.
+func (l *live) closeSinks() {
 	for _, s := range l.sinks {
 		if err := s.Close(); err != nil {
-			l.o.Log.Errorf("close output: %v", err)
+			l.o.Log.Errorf("close output %s: %v", s.name, err)
 		}
 	}
+}
+
+// close frees the rest, after closeSinks.
+func (l *live) close() {
 	l.pipe.close()
 	l.rules.Close()
 	l.source.close()
@@ -92,10 +95,20 @@ func (l *live) start() {
 	go l.write()
 }
 
-// stop drains: what the kernel has captured is read, matched and written before it returns.
-func (l *live) stop() {
+// drainedMax is how long the end waits for what was captured to be matched and written.
+const drainedMax = 10 * time.Second
+
+// stop drains: what the kernel has captured is read, matched and written before it returns. It gives up after drainedMax
+// and says what is left; false then: the goroutines still use everything.
+func (l *live) stop() bool {
 	l.halt()
-	<-l.written
+	select {
+	case <-l.written:
+		return true
+	case <-time.After(drainedMax):
+		l.log.Errorf("not drained after %s: %d bytes of events and %d bytes of alerts are lost", drainedMax, l.events.Used(), l.alerts.Used())
+		return false
+	}
 }
 
 // match takes events out of the event ring, a batch at a time.
@@ -150,13 +163,13 @@ func (l *live) write() {
 				break
 			}
 			for _, s := range l.sinks {
-				// A sink counts what it could not write, and goes on trying.
+				// A sink counts what it could not take and goes on trying; what is wrong Flush says.
 				_ = s.Write(alert.Alert(b))
 			}
 			l.alerts.Release()
 		}
 		for _, s := range l.sinks {
-			_ = s.Flush()
+			s.note(l.log, s.Flush())
 		}
 		if l.alerts.Wait(l.matched, t.C) == evring.WokenStop && l.alerts.Used() == 0 {
 			return

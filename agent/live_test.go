@@ -337,8 +337,8 @@ type totals struct {
 var (
 	eventsLine = regexp.MustCompile(`(?m)^kestrel: events: (.*)$`)
 	classPart  = regexp.MustCompile(`^(process|file|network) (\d+) captured, (\d+) lost in the kernel, (\d+) in the event ring$`)
-	engineLine = regexp.MustCompile(`(?m)^kestrel: engine: (\d+) events, (\d+) alerts, (\d+) lost for a full ring; sequences: \d+ pending, \d+ completed, \d+ expired, \d+ evicted; processes: \d+ unknown, \d+ evicted$`)
-	outputLine = regexp.MustCompile(`(?m)^kestrel: output 1: (\d+) alerts written, (\d+) lost, (\d+) waiting, \d+ errors$`)
+	engineLine = regexp.MustCompile(`(?m)^kestrel: engine: (\d+) events, (\d+) alerts, (\d+) lost for a full ring; sequences: \d+ pending, \d+ completed, \d+ expired, \d+ evicted; processes: \d+ unknown, \d+ parents unknown, \d+ evicted$`)
+	outputLine = regexp.MustCompile(`(?m)^kestrel: output stdout: (\d+) alerts written, (\d+) lost, (\d+) waiting, \d+ errors$`)
 )
 
 func (r *running) report() (s totals) {
@@ -865,7 +865,7 @@ func TestLiveOutputs(t *testing.T) {
 	}
 	r.terminate()
 	if !slices.ContainsFunc(strings.Split(r.stderr.String(), "\n"), func(l string) bool {
-		return strings.HasPrefix(l, "kestrel: output 1: 0 alerts written, ") && !strings.Contains(l, " 0 lost")
+		return strings.HasPrefix(l, "kestrel: output stdout: 0 alerts written, ") && !strings.Contains(l, " 0 lost")
 	}) {
 		t.Errorf("the loss of the first output is not told:\n%s", r.stderr.String())
 	}

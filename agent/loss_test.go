@@ -95,7 +95,7 @@ func TestLossReachesProcessTable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := newPipeline(loadImage(t, compile(t, manyAlerts)), testSizes, &keeper{})
+	p, err := newPipeline(loadImage(t, compile(t, manyAlerts)), testSizes, nil, &keeper{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,14 +19,13 @@ type Sizes struct {
 }
 
 // DeviceSizes are the sizes of the default budget of 16 MB. They bound, but idle memory is what was touched.
-var DeviceSizes = Sizes{Processes: 1024, Tracks: 512, States: 1000, Evidence: 1000, Workers: 1}
+var DeviceSizes = Sizes{Processes: 2048, Tracks: 1000, States: 1000, Evidence: 1000, Workers: 1}
 
 // HostSizes are for analysis on a workstation, where a replay should not evict what a larger device would keep.
 var HostSizes = Sizes{Processes: 16384, Tracks: 16384, States: 100000, Evidence: 20000, Workers: 1}
 
 func (s Sizes) proc() proc.Config {
-	// Context records of a batch need no room, the events do, and an inline event brings two more.
-	return proc.Config{Entries: s.Processes, LimboBlocks: 3 * limits.BatchMax}
+	return proc.Config{Entries: s.Processes, LimboBlocks: limits.BatchMax}
 }
 
 func (s Sizes) nfa() nfa.Config {
@@ -42,6 +41,7 @@ type pipeline struct {
 	table  *proc.Table
 	eng    *engine.Engine
 	sizes  Sizes
+	slab   []byte // for the evidence; nil: each engine makes its own
 	out    engine.Receiver
 	batch  []event.Event
 	n      int      // events in the batch
@@ -54,12 +54,12 @@ type pipeline struct {
 	now    uint64 // time of the newest event
 }
 
-func newPipeline(img *image.Image, s Sizes, out engine.Receiver) (*pipeline, error) {
+func newPipeline(img *image.Image, s Sizes, slab []byte, out engine.Receiver) (*pipeline, error) {
 	table, err := proc.New(s.proc())
 	if err != nil {
 		return nil, err
 	}
-	p := &pipeline{table: table, sizes: s, out: out, batch: make([]event.Event, limits.BatchMax)}
+	p := &pipeline{table: table, sizes: s, slab: slab, out: out, batch: make([]event.Event, limits.BatchMax)}
 	p.use(img)
 	return p, nil
 }
@@ -67,10 +67,11 @@ func newPipeline(img *image.Image, s Sizes, out engine.Receiver) (*pipeline, err
 // use puts an engine for img in the place of the one before. What was pending in it is dropped; the number of pending
 // states is returned.
 func (p *pipeline) use(img *image.Image) (dropped int) {
-	next := engine.New(img, engine.Config{Workers: p.sizes.Workers, NFA: p.sizes.nfa()}, p.out)
+	next := engine.New(img, engine.Config{Workers: p.sizes.Workers, NFA: p.sizes.nfa(), Slab: p.slab}, p.out)
 	if p.eng != nil {
 		p.before.engine = p.counters()
 		p.before.sequences, dropped = p.sequences()
+		p.before.sequences.Evicted += uint64(dropped)
 		next.SetAlertSeq(p.eng.AlertSeq())
 		p.eng.Close()
 	}

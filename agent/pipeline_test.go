@@ -79,7 +79,7 @@ type outcome struct {
 func drive(t *testing.T, img *image.Image, s Sizes, recs []event.Record, split func() bool) outcome {
 	t.Helper()
 	out := &keeper{}
-	p, err := newPipeline(img, s, out)
+	p, err := newPipeline(img, s, nil, out)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +137,7 @@ func compareAlerts(t *testing.T, got, want [][]byte) {
 
 // TestBatchIsBounded: a batch takes as many records as there are places, context records included, and no more.
 func TestBatchIsBounded(t *testing.T) {
-	p, err := newPipeline(loadImage(t, compile(t, manyAlerts)), testSizes, &keeper{})
+	p, err := newPipeline(loadImage(t, compile(t, manyAlerts)), testSizes, nil, &keeper{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,7 +168,7 @@ func TestUseAnotherImage(t *testing.T) {
 	p, err := newPipeline(loadImage(t, compile(t, map[string]string{
 		"one": `process where process.name == "a"`,
 		"two": `sequence by process.entity_id [process where process.name == "a"] [file where file.path == "/x"]`,
-	})), testSizes, out)
+	})), testSizes, nil, out)
 	if err != nil {
 		t.Fatal(err)
 	}

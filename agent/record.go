@@ -18,6 +18,9 @@ import (
 // recordRingBytes is the ring between capture and the log: a disk may stall for longer than an engine.
 const recordRingBytes = 8 << 20
 
+// flushEvery is how much of a recording may be in memory only.
+const flushEvery = time.Second
+
 // Record writes what the kernel captures into a log until the duration is over (0: for ever) or a signal comes. The log
 // appears under its name only when it is whole.
 func Record(o Options, path string, d time.Duration) error {
@@ -63,7 +66,11 @@ func Record(o Options, path string, d time.Duration) error {
 		}
 		src.halt()
 	}()
+	o.Log.Infof("recording to %s, which becomes %s when it is complete", part, path)
 	if err := src.write(w); err != nil {
+		// The capture still reads the ring that close unmaps.
+		src.halt()
+		<-src.captured
 		return fmt.Errorf("record %s: %w", part, err)
 	}
 	if err := errors.Join(w.Close(), os.Rename(part, path)); err != nil {
@@ -89,6 +96,7 @@ func Record(o Options, path string, d time.Duration) error {
 func (s *source) write(w *evlog.Writer) error {
 	t := time.NewTicker(tick)
 	defer t.Stop()
+	flushed := time.Now()
 	for ended := false; ; {
 		for {
 			rec, ok := s.events.Next()
@@ -102,6 +110,13 @@ func (s *source) write(w *evlog.Writer) error {
 		}
 		if ended {
 			return nil
+		}
+		// A recording that is killed must not lose more than the last moment of a quiet device.
+		if now := time.Now(); now.Sub(flushed) > flushEvery {
+			flushed = now
+			if err := w.Sync(); err != nil {
+				return err
+			}
 		}
 		ended = s.events.Wait(s.captured, t.C) == evring.WokenStop
 	}

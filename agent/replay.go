@@ -22,6 +22,7 @@ type RecordReader interface {
 
 // Result is what became of a replay.
 type Result struct {
+	Complete  bool // the log was read to its end
 	Engine    engine.Counters
 	Sequences nfa.Counters
 	Processes proc.Stats
@@ -32,7 +33,7 @@ type Result struct {
 // alert to out as a JSON line. An error of the log comes with the result of what was read before it.
 func Replay(log RecordReader, img *image.Image, s Sizes, out func(a alert.Alert, json []byte) error) (Result, error) {
 	d := &digester{sum: sha256.New(), line: make([]byte, 0, sink.BufferBytesMin), out: out}
-	p, err := newPipeline(img, s, d)
+	p, err := newPipeline(img, s, nil, d)
 	if err != nil {
 		return Result{}, err
 	}
@@ -44,10 +45,11 @@ func Replay(log RecordReader, img *image.Image, s Sizes, out func(a alert.Alert,
 		rec, err := log.Next()
 		if err != nil {
 			p.flush()
-			r := Result{Engine: p.eng.Counters(), Processes: p.table.Stats()}
+			r := Result{Complete: errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF), Engine: p.eng.Counters(),
+				Processes: p.table.Stats()}
 			r.Sequences, _ = p.eng.Sequences()
 			d.sum.Sum(r.Digest[:0])
-			if errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+			if r.Complete {
 				err = nil
 			}
 			return r, errors.Join(err, d.err)

@@ -28,12 +28,12 @@ func (l *live) report() {
 		classes = append(classes, fmt.Sprintf("%s %d captured, %d lost in the kernel, %d in the event ring", c, s.Kernel.Sent(c), s.Kernel.Lost(c), s.Refused[c]))
 	}
 	l.o.Log.Infof("events: %s", strings.Join(classes, "; "))
-	l.o.Log.Infof("engine: %d events, %d alerts, %d lost for a full ring; sequences: %d pending, %d completed, %d expired, %d evicted; processes: %d unknown, %d evicted",
+	l.o.Log.Infof("engine: %d events, %d alerts, %d lost for a full ring; sequences: %d pending, %d completed, %d expired, %d evicted; processes: %d unknown, %d parents unknown, %d evicted",
 		s.Engine.Events, s.Engine.Alerts, s.Engine.AlertsLost, s.Pending, s.Sequences.Completed, s.Sequences.Expired,
-		s.Sequences.Evicted, s.Processes.Misses, s.Processes.Evicted)
-	for i, k := range l.sinks {
+		s.Sequences.Evicted, s.Processes.Misses, s.Processes.ParentMisses, s.Processes.Evicted)
+	for _, k := range l.sinks {
 		c := k.Counters()
-		l.o.Log.Infof("output %d: %d alerts written, %d lost, %d waiting, %d errors", i+1, c.Alerts, c.Lost, c.Pending, c.Errors)
+		l.o.Log.Infof("output %s: %d alerts written, %d lost, %d waiting, %d errors", k.name, c.Alerts, c.Lost, c.Pending, c.Errors)
 	}
 	if s.Bad > 0 {
 		l.o.Log.Warnf("%d records of the kernel's ring were damaged", s.Bad)

@@ -85,7 +85,9 @@ func (s *source) fail(err error) {
 func (s *source) capture() {
 	defer close(s.captured)
 	loss := newLossReporter(s.events)
-	if err := s.snapshot(); err != nil {
+	facts := procfs.New("/proc", "/etc")
+	push := func(rec event.Record) { s.events.Push(rec) }
+	if err := s.snapshot(facts); err != nil {
 		s.log.Errorf("read /proc: %v; processes that run already are unknown", err)
 	}
 	var next, giveUp time.Time
@@ -109,6 +111,9 @@ func (s *source) capture() {
 		if last || now.After(next) {
 			next = now.Add(tick)
 			s.count(loss)
+			if err := facts.Refresh(push); err != nil {
+				s.log.Debugf("%v", err)
+			}
 		}
 		// A program that ran when its hook was detached still sends what it has.
 		if last && (s.drained() || now.After(giveUp)) {
@@ -142,8 +147,8 @@ func (s *source) drained() bool {
 
 // snapshot puts the host, its users and the processes that run already into the event stream. It waits for room: the
 // kernel's ring takes what happens meanwhile.
-func (s *source) snapshot() error {
-	stats, err := procfs.New("/proc", "/etc").Run(func(rec event.Record) {
+func (s *source) snapshot(facts *procfs.Snapshot) error {
+	stats, err := facts.Run(func(rec event.Record) {
 		for s.events.Used() > s.events.Size()/2 && !s.stopping.Load() {
 			time.Sleep(time.Millisecond)
 		}

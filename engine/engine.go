@@ -71,6 +71,11 @@ func New(img *image.Image, cfg Config, out Receiver) *Engine {
 	return e
 }
 
+// Bytes is the memory that New takes for an image with so many workers, without the pools of the sequencer.
+func Bytes(img *image.Image, workers int) int {
+	return workers*workerBytes(img) + alert.SizeMax
+}
+
 // Close ends the workers' goroutines.
 func (e *Engine) Close() {
 	for _, w := range e.workers[1:] {
@@ -157,22 +162,22 @@ func (e *Engine) sequence(w *worker) {
 }
 
 func (e *Engine) single(rule uint32, ev *event.Event) {
-	e.begin(rule, ev, idOf(e.img, rule).event(ev.Own.ID()), false)
+	e.begin(rule, ev, idOf(e.img, rule, ev.Host).last(ev), false)
 	e.builder.Event(ev, alert.EvidenceBytesMax)
 	e.finish()
 }
 
 // Sequence completes the alert of a sequence; it implements nfa.Emitter.
 func (e *Engine) Sequence(rule uint32, pending *nfa.Pending, last *event.Event, evicted bool) {
-	id := idOf(e.img, rule)
+	id := idOf(e.img, rule, last.Host)
 	for p := *pending; ; {
 		ev, ok := p.Next()
 		if !ok {
 			break
 		}
-		id = id.event(ev.ID())
+		id = id.pending(ev)
 	}
-	e.begin(rule, last, id.event(last.Own.ID()), evicted)
+	e.begin(rule, last, id.last(last), evicted)
 	for {
 		ev, ok := pending.Next()
 		if !ok {

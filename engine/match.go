@@ -62,6 +62,17 @@ func newWorker(img *image.Image, own bool) *worker {
 	return w
 }
 
+// workerBytes is the memory of one worker.
+func workerBytes(img *image.Image) int {
+	const hitBytes, matchBytes = 8, 12
+	n := img.Atoms()*hitBytes + 5*len(img.Fields) + 4*len(img.Tests) + 8*len(img.Preds) + 12*len(img.Rules) +
+		matchBytes*max(matchesMin, len(img.Rules))
+	for _, set := range img.Automata {
+		n += set.ScratchBytes()
+	}
+	return n
+}
+
 func (w *worker) loop() {
 	for range w.work {
 		w.run()

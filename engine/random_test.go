@@ -71,7 +71,11 @@ func (g generator) leaf() ir.Node {
 		if g.IntN(2) == 0 {
 			return ir.FieldTest{Left: g.field(intFields), Right: g.field(intFields), Cmp: ir.Cmp(g.IntN(6))}
 		}
-		return ir.FieldTest{Left: g.field(stringFields), Right: g.field(stringFields), Cmp: ir.Cmp(g.IntN(2)), Fold: g.IntN(2) == 0}
+		t := ir.FieldTest{Left: g.field(stringFields), Right: g.field(stringFields), Cmp: ir.Cmp(g.IntN(2)), Fold: g.IntN(2) == 0}
+		if t.Left.Kind() == event.KindStrings && t.Right.Kind() == event.KindStrings {
+			t.Left = event.FieldExecutable // two arrays are refused
+		}
+		return t
 	case 6:
 		return ir.Const{Value: ir.Truth(g.IntN(3))}
 	case 7:

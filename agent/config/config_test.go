@@ -178,11 +178,11 @@ func TestUnsupported(t *testing.T) {
 	if got := c.Unsupported(); !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
-	c = parse(t, "[general]\nmode = \"detect\"\nworkers = 1\nmax_memory_mb = 8\nlog_level = \"warn\"\ndata_dir = \"d\"\n"+
-		"[engine]\nchannel_size = 100\nbatch_size = 1\n[nfa]\nmax_partial_matches = 1\nmax_matches_per_entity = 1\nlru_capacity = 1\n"+
+	c = parse(t, "[general]\nmode = \"detect\"\nworkers = 1\nmax_memory_mb = 8\nlog_level = \"warn\"\n\n"+
+		"[engine]\nchannel_size = 100\n[nfa]\nmax_partial_matches = 1\nlru_capacity = 1\n"+
 		"[ebpf]\nenabled = true\nringbuf_size = 8\nevent_types = [\"dns\"]\n"+
 		"[alerts]\noutputs = [\"file\"]\nfile_path = \"a\"\ntype = \"size\"\nretention_days = 1\nmax_file_size_mb = 1\n"+
-		"[performance]\nreport_interval_sec = 1\n[board]\nprofile = \"x\"\n[board.caps]\nmax_memory_mb = 1\n")
+		"[performance]\nreport_interval_sec = 1\n[board]\nprofile = \"iot\"\n[board.caps]\nmax_memory_mb = 1\n")
 	if got := c.Unsupported(); got != nil {
 		t.Errorf("of what this version acts on: %v", got)
 	}

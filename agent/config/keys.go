@@ -98,7 +98,7 @@ var keys = [keysMax]key{
 	{name: "ota.interval", at: func(c *Config) any { return &c.OTA.Interval }, min: 10, max: 365 * 86400},
 	{name: "ota.confirm_after", at: func(c *Config) any { return &c.OTA.ConfirmAfter }, min: 1, max: 7 * 86400},
 
-	{name: "board.profile", at: func(c *Config) any { return &c.Board.Profile }},
+	{name: "board.profile", at: func(c *Config) any { return &c.Board.Profile }, words: []string{"", ProfileIoT}},
 	{name: "board.caps.max_memory_mb", at: func(c *Config) any { return &c.Board.Caps.MaxMemoryMB }, max: hostMB},
 }
 
@@ -127,8 +127,11 @@ var notYet = []struct {
 	values []string // nil: the whole key
 }{
 	{"general.mode", []string{"enforce"}},
+	{"general.data_dir", nil},
 	{"engine.event_bus_partitions", nil},
+	{"engine.batch_size", nil},
 	{"engine.event_timeout_ms", nil},
+	{"nfa.max_matches_per_entity", nil},
 	{"nfa.ttl_check_interval_sec", nil},
 	{"ebpf.program_path", nil},
 	{"ebpf.interest_pushdown", nil},

@@ -240,7 +240,7 @@ func (p *parser) word(k *key, v *unstable.Node) (string, error) {
 	}
 	s, err := expand(string(v.Data), p.lookup)
 	if err == nil && k.words != nil && !slices.Contains(k.words, s) {
-		err = fmt.Errorf("is %q (one of %s)", s, strings.Join(k.words, ", "))
+		err = fmt.Errorf("is %q (one of %s)", s, strings.TrimPrefix(strings.Join(k.words, ", "), ", "))
 	}
 	return s, err
 }

@@ -71,12 +71,16 @@ type Snapshot struct {
 	stack     []int
 	stats     Stats
 	emit      func(event.Record)
+	offset    int64  // wall clock minus monotonic clock as it was told, ns
+	usersTime int64  // change of the user file that was told, ns
+	passwd    []byte // path of the user file, NUL at the end
+	status    syscall.Stat_t
 }
 
 // New makes a snapshot of the processes under proc ("/proc") and the users and machine id under etc ("/etc").
 func New(proc, etc string) *Snapshot {
 	return &Snapshot{
-		proc: proc, etc: etc, dir: -1,
+		proc: proc, etc: etc, dir: -1, passwd: []byte(etc + "/passwd\x00"),
 		builder: event.Builder{Buf: make([]byte, event.RecordSizeMax)},
 		buf:     make([]byte, bufBytes),
 		args:    make([]byte, ArgsBytesMax),
@@ -111,6 +115,40 @@ func (s *Snapshot) Run(emit func(event.Record)) (Stats, error) {
 	return s.stats, nil
 }
 
+// Refresh gives the host and the users again when the clock was set, the host renamed or the user file changed since the
+// last time. When nothing did it costs a few system calls and no allocation.
+func (s *Snapshot) Refresh(emit func(event.Record)) error {
+	s.emit = emit
+	if d := wallOffset() - s.offset; d > clockStepNanos || d < -clockStepNanos {
+		if err := s.host(); err != nil {
+			return err
+		}
+	}
+	if m := s.usersChanged(); m != s.usersTime {
+		s.users()
+	}
+	return nil
+}
+
+// clockStepNanos is how far the wall clock must move for it to be told again: slewing stays below, a step does not.
+const clockStepNanos = 1_000_000_000
+
+// usersChanged is when the user file was changed last, 0 when there is none.
+func (s *Snapshot) usersChanged() int64 {
+	fd := openAt(atCurrent, s.passwd)
+	if fd < 0 {
+		return 0
+	}
+	defer syscall.Close(fd)
+	if err := syscall.Fstat(fd, &s.status); err != nil {
+		return 0
+	}
+	return s.status.Mtim.Nano()
+}
+
+// atCurrent is AT_FDCWD of include/uapi/linux/fcntl.h.
+const atCurrent = -100
+
 func (s *Snapshot) host() error {
 	boot := s.readFile(s.proc + "/sys/kernel/random/boot_id")
 	if len(boot) == 0 {
@@ -119,7 +157,8 @@ func (s *Snapshot) host() error {
 	b := &s.builder
 	b.Begin(event.TypeHostInfo, bootNanos())
 	b.Int(event.SlotContextSeed, int64(fnv1a(boot)))
-	b.Int(event.SlotContextID, wallOffset())
+	s.offset = wallOffset()
+	b.Int(event.SlotContextID, s.offset)
 	if name := s.readFile(s.proc + "/sys/kernel/hostname"); len(name) > 0 {
 		b.Bytes(event.SlotContextText, name, 0, false)
 	}
@@ -163,6 +202,7 @@ func wallOffset() int64 {
 
 // users reads the user file line by line through the buffer.
 func (s *Snapshot) users() {
+	s.usersTime = s.usersChanged()
 	fd, err := syscall.Open(s.etc+"/passwd", syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
 	if err != nil {
 		return // a device may have none: its users have ids and no names

@@ -154,6 +154,9 @@ func runCommand(fs *flag.FlagSet, args []string) error {
 	if !ok {
 		return usagef("log level %q (debug, info, warn or error)", *level)
 	}
+	if cfg.General.Mode == "offline" {
+		return usagef("mode offline: use kestrel-agent replay")
+	}
 	if cfg.General.Mode == "enforce" {
 		return agent.Unavailable("mode enforce: this version has no guard")
 	}
@@ -198,6 +201,10 @@ func replayCommand(fs *flag.FlagSet, args []string) error {
 		_, err := w.Write(json)
 		return err
 	})
-	fmt.Fprintf(w, "{\"replay\":{\"events\":%d,\"alerts\":%d,\"digest\":\"sha256:%x\"}}\n", res.Engine.Events, res.Engine.Alerts, res.Digest)
+	fmt.Fprintf(w, "{\"replay\":{\"events\":%d,\"alerts\":%d,\"complete\":%t,\"digest\":\"sha256:%x\"}}\n", res.Engine.Events,
+		res.Engine.Alerts, res.Complete, res.Digest)
+	if errors.As(err, new(*evlog.Error)) {
+		err = fmt.Errorf("%s: %w", *name, err)
+	}
 	return errors.Join(err, w.Flush())
 }

@@ -53,6 +53,14 @@ func run(args []string) int {
 	for _, c := range root.Commands() {
 		c.Args = noArguments
 	}
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		// Asked for the help of a command that is none, cobra would print its own and be content.
+		root.InitDefaultHelpCmd()
+		root.InitDefaultCompletionCmd(args...)
+		if found, _, err := root.Find(args[:1]); err != nil || found == root {
+			return exitCode(usagef("unknown command %q; kestrel --help lists them", args[0]))
+		}
+	}
 	root.SetArgs(args)
 	return exitCode(root.Execute())
 }

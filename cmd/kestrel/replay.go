@@ -46,7 +46,11 @@ func replayCommand() *cobra.Command {
 		if err != nil {
 			return fmt.Errorf("%s: %w", log, err)
 		}
-		return replay(c, src, r, workers, quiet)
+		err = replay(c, src, r, workers, quiet)
+		if errors.As(err, new(*evlog.Error)) {
+			err = fmt.Errorf("%s: %w", log, err)
+		}
+		return err
 	}}
 	f.add(c)
 	c.Flags().StringVar(&log, "log", "", "log that record wrote; may be compressed with gzip")
@@ -96,9 +100,14 @@ func replay(c *cobra.Command, src agent.RuleSource, log agent.RecordReader, work
 	p := newPrinter(c, quiet)
 	r, err := agent.Replay(log, rules.Image, s, p.alert)
 	if p.lines {
-		fmt.Fprintf(p.w, "%d events, %d alerts, digest sha256:%x\n", r.Engine.Events, r.Engine.Alerts, r.Digest)
+		part := ""
+		if !r.Complete {
+			part = " of the part that could be read"
+		}
+		fmt.Fprintf(p.w, "%d events, %d alerts, digest%s sha256:%x\n", r.Engine.Events, r.Engine.Alerts, part, r.Digest)
 	} else {
-		fmt.Fprintf(p.w, "{\"replay\":{\"events\":%d,\"alerts\":%d,\"digest\":\"sha256:%x\"}}\n", r.Engine.Events, r.Engine.Alerts, r.Digest)
+		fmt.Fprintf(p.w, "{\"replay\":{\"events\":%d,\"alerts\":%d,\"complete\":%t,\"digest\":\"sha256:%x\"}}\n", r.Engine.Events,
+			r.Engine.Alerts, r.Complete, r.Digest)
 	}
 	if ferr := p.w.Flush(); err == nil {
 		err = ferr

@@ -122,6 +122,9 @@ func recordCommand() *cobra.Command {
 		if output == "" {
 			return usagef("record needs --output FILE")
 		}
+		if duration < 0 {
+			return usagef("--duration %s (0 is until a signal)", duration)
+		}
 		o, err := lf.options()
 		if err != nil {
 			return err

@@ -143,6 +143,9 @@ func (c *checker) keys(by []eql.Expr) []ir.Key {
 			continue
 		}
 		if id, ok := c.field(f); ok {
+			if id.Kind() == event.KindStrings {
+				c.errorf(f.Span, "", "%s has several values; as a join key that is not supported by this version", f.Path())
+			}
 			keys = append(keys, ir.Key{Field: id, Optional: f.Optional})
 		} else if f.Optional {
 			c.errorf(f.Span, "", "an optional join key must be a field of the schema")

@@ -357,6 +357,10 @@ func (c *checker) compareFields(x *eql.Compare, op ir.Cmp, l, r *eql.Field) ir.N
 		c.errorf(x.Span, "", "%s is %s and %s %s", l.Path(), kindName(ka), r.Path(), kindName(kb))
 		return never
 	}
+	if ka == event.KindStrings && kb == event.KindStrings {
+		c.errorf(x.Span, "", "%s and %s have several values each and cannot be compared", l.Path(), r.Path())
+		return never
+	}
 	if !ir.IsNumber(ka) && op != ir.Eq && op != ir.Ne {
 		c.errorf(x.Span, "", "text fields can only be compared with == and !=")
 		return never

@@ -57,7 +57,9 @@ func (c *checker) order(at eql.Span, f *eql.Field, id event.FieldID, op ir.Cmp, 
 		}
 		return ir.StringOrder{Field: id, Cmp: op, Value: s}
 	case event.KindInt, event.KindID, event.KindTime:
-		if fl, ok := v.(float64); ok {
+		if fl, ok := v.(float64); ok && kind == event.KindTime {
+			return orderFloat(id, op, fl*float64(time.Millisecond))
+		} else if ok {
 			return orderFloat(id, op, fl)
 		}
 		n, ok := integer(kind, v)
@@ -121,7 +123,7 @@ func (c *checker) equal(at eql.Span, f *eql.Field, id event.FieldID, v any, glob
 		}
 		return ir.IPIn{Field: id, Prefixes: []netip.Prefix{p}}
 	}
-	if fl, ok := v.(float64); ok && fl != math.Trunc(fl) && kind != event.KindBool {
+	if fl, ok := v.(float64); ok && fl != math.Trunc(fl) && kind != event.KindBool && kind != event.KindTime {
 		return all(id, false)
 	}
 	n, ok := integer(kind, v)
@@ -145,6 +147,9 @@ func integer(kind event.Kind, v any) (int64, bool) {
 		}
 		return v, kind != event.KindBool
 	case float64:
+		if kind == event.KindTime {
+			v *= float64(time.Millisecond)
+		}
 		return int64(v), kind != event.KindBool && v == math.Trunc(v) && math.Abs(v) < 1<<63
 	case bool:
 		if v {
