@@ -122,6 +122,10 @@ func (c *checker) stage(s *eql.Stage, common []ir.Key) ir.Stage {
 	out.Cond = ir.Simplify(c.boolean(s.Event.Where))
 	if k, ok := out.Cond.(ir.Const); ok && k.Value != ir.True && !c.diags.HasErrors() {
 		c.warnf(s.Event.Range(), "", "this condition is never true")
+		return out
+	}
+	if !c.diags.HasErrors() {
+		c.captured(s, &out)
 	}
 	return out
 }
