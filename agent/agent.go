@@ -30,8 +30,7 @@ import (
 type Options struct {
 	Config *config.Config
 	Rules  RuleSource
-	Source string // auto or ebpf
-	JSON   bool   // JSON lines also on a terminal
+	JSON   bool // JSON lines also on a terminal
 	Log    *Log
 }
 
@@ -49,7 +48,7 @@ func (u unavailable) Unwrap() error { return u.error }
 func Unavailable(format string, args ...any) error { return unavailable{fmt.Errorf(format, args...)} }
 
 // envHandles carries the capture's descriptors from the process that loaded the programs to the one that reads them,
-// envTier what the first found out.
+// envMissing what the first could not attach.
 const (
 	envHandles = "KESTREL_CAPTURE"
 	envMissing = "KESTREL_CAPTURE_MISSING"
@@ -80,12 +79,12 @@ func runFirst(o Options) error {
 	return loadAndExec(o)
 }
 
-// others names the event types besides process that are captured.
-func others(types []string) string {
+// others names the classes besides process that are captured.
+func others(classes uint32) string {
 	var list string
-	for _, t := range types {
-		if t == "file" || t == "network" {
-			list += ", " + t
+	for c := event.ClassFile; c < event.ClassContext; c++ {
+		if classes>>c&1 != 0 {
+			list += ", " + c.String()
 		}
 	}
 	return list
@@ -125,20 +124,29 @@ func loadAndExec(o Options) error {
 	return fmt.Errorf("execute the second stage: %w", err)
 }
 
-func runSecond(o Options, handles string) error {
-	h, err := bpf.DecodeHandles(handles)
-	if err != nil {
-		return fmt.Errorf("%s: %w", envHandles, err)
-	}
-	if err := h.SetCloexec(); err != nil {
-		return err
-	}
-	missing := os.Getenv(envMissing)
+// inherit takes over what the first stage prepared.
+func inherit(handles string) (bpf.Handles, error) {
 	// Children that a later version may start must not take themselves for a second stage.
 	os.Unsetenv(envHandles)
-	os.Unsetenv(envMissing)
+	// Executed through /proc/self/exe the process is called exe: it gets the name it was called by. Without it everything
+	// works and ps shows another.
+	_ = os.WriteFile("/proc/self/comm", []byte(filepath.Base(os.Args[0])), 0)
+	h, err := bpf.DecodeHandles(handles)
+	if err != nil {
+		return h, fmt.Errorf("%s: %w", envHandles, err)
+	}
+	return h, h.SetCloexec()
+}
 
-	nameProcess()
+func runSecond(o Options, handles string) error {
+	h, err := inherit(handles)
+	if err != nil {
+		return err
+	}
+	classes, err := classesOf(o.Config.EBPF.EventTypes)
+	if err != nil {
+		return err
+	}
 	// From here on a SIGHUP is a reload, also one that comes while the rules are read.
 	reloads := make(chan os.Signal, 1)
 	signal.Notify(reloads, unix.SIGHUP)
@@ -148,20 +156,14 @@ func runSecond(o Options, handles string) error {
 		return err
 	}
 	o.Log.Infof("source ebpf, tier %s: %s", bpf.Tier(h.Tier), whyTier[bpf.Tier(h.Tier)])
-	o.Log.Infof("events: process, which is always captured to know who acts%s", others(o.Config.EBPF.EventTypes))
-	if missing != "" {
+	o.Log.Infof("events: process, which is always captured to know who acts%s", others(classes))
+	if missing := os.Getenv(envMissing); missing != "" {
 		o.Log.Infof("not captured: %s", missing)
 	}
 	for _, k := range o.Config.Unsupported() {
 		o.Log.Warnf("configuration: %s has no effect in this version", k)
 	}
 	return l.run(reloads)
-}
-
-// nameProcess gives the process the name it was called by: executed through /proc/self/exe it is called exe.
-func nameProcess() {
-	// Without the name everything works; ps shows another.
-	_ = os.WriteFile("/proc/self/comm", []byte(filepath.Base(os.Args[0])), 0)
 }
 
 func classesOf(types []string) (uint32, error) {

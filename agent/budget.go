@@ -76,7 +76,8 @@ func newBudget(c *config.Config, kernelRing int, img *image.Image) (budget, erro
 	hold("alert ring", alertRingBytes)
 	hold("output buffers", len(c.Alerts.Outputs)*sink.BufferBytesMin)
 	hold("process table", b.sizes.proc().Bytes())
-	hold("sequence states", nfa.Bytes(b.sizes.nfa(), 0))
+	states := nfa.Bytes(b.sizes.nfa(), 0)
+	hold("sequence states", states)
 	b.fixed, _ = a.Sum()
 	hold("rule image", img.Size)
 	hold("matching", b.matching(img))
@@ -93,9 +94,9 @@ func newBudget(c *config.Config, kernelRing int, img *image.Image) (budget, erro
 	}
 	a.Seal()
 	b.fixed += len(b.slab)
-	// On the Go heap: the rings, the buffers, the states and what matches, twice for the moment of a reload.
-	b.heapLimit = int64(b.eventRing + alertRingBytes + len(c.Alerts.Outputs)*sink.BufferBytesMin + nfa.Bytes(b.sizes.nfa(), 0) +
-		2*b.matching(img) + heapSlack)
+	// On the Go heap: the rings, the buffers, and the states and what matches, these twice for the moment of a reload.
+	b.heapLimit = int64(b.eventRing + alertRingBytes + len(c.Alerts.Outputs)*sink.BufferBytesMin + 2*(states+b.matching(img)) +
+		heapSlack)
 	return b, nil
 }
 

@@ -32,9 +32,6 @@ func (s Sizes) nfa() nfa.Config {
 	return nfa.Config{Tracks: s.Tracks, States: s.States, Evidence: s.Evidence}
 }
 
-// Bytes is the memory that a pipeline of these sizes can come to use for an image with so many rules.
-func (s Sizes) Bytes(rules int) int { return s.proc().Bytes() + nfa.Bytes(s.nfa(), rules) }
-
 // pipeline is the deterministic core: records in, alerts out, on one goroutine. Live capture, replay and tests all go
 // through it.
 type pipeline struct {
@@ -80,32 +77,12 @@ func (p *pipeline) use(img *image.Image) (dropped int) {
 }
 
 // counters are those of every engine since the start.
-func (p *pipeline) counters() engine.Counters {
-	c, b := p.eng.Counters(), &p.before.engine
-	c.Events += b.Events
-	c.Candidates += b.Candidates
-	c.Matches += b.Matches
-	c.Alerts += b.Alerts
-	c.AlertsLost += b.AlertsLost
-	c.CacheClears += b.CacheClears
-	c.NFAFallbacks += b.NFAFallbacks
-	return c
-}
+func (p *pipeline) counters() engine.Counters { return p.eng.Counters().Plus(p.before.engine) }
 
 // sequences are the counters of every engine's sequencer since the start, and the states pending now.
 func (p *pipeline) sequences() (nfa.Counters, int) {
 	c, pending := p.eng.Sequences()
-	b := &p.before.sequences
-	c.Started += b.Started
-	c.Advanced += b.Advanced
-	c.Completed += b.Completed
-	c.Replaced += b.Replaced
-	c.Expired += b.Expired
-	c.Cleared += b.Cleared
-	c.Evicted += b.Evicted
-	c.Refused += b.Refused
-	c.NullKeys += b.NullKeys
-	return c, pending
+	return c.Plus(p.before.sequences), pending
 }
 
 // full tells that the batch must be flushed before the next record.

@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -9,7 +8,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/kestrel-detection/kestrel/bpf"
 	"github.com/kestrel-detection/kestrel/event"
 	"github.com/kestrel-detection/kestrel/event/evlog"
 	evring "github.com/kestrel-detection/kestrel/event/ring"
@@ -28,11 +26,8 @@ func Record(o Options, path string, d time.Duration) error {
 	if !ok {
 		return loadAndExec(o)
 	}
-	h, err := bpf.DecodeHandles(text)
+	h, err := inherit(text)
 	if err != nil {
-		return fmt.Errorf("%s: %w", envHandles, err)
-	}
-	if err := h.SetCloexec(); err != nil {
 		return err
 	}
 	src, err := newSource(h, recordRingBytes, o.Log)
@@ -73,7 +68,15 @@ func Record(o Options, path string, d time.Duration) error {
 		<-src.captured
 		return fmt.Errorf("record %s: %w", part, err)
 	}
-	if err := errors.Join(w.Close(), os.Rename(part, path)); err != nil {
+	if err := w.Close(); err != nil {
+		return fmt.Errorf("record %s: %w", part, err)
+	}
+	select {
+	case err := <-src.failed:
+		return fmt.Errorf("record %s: %w", part, err)
+	default:
+	}
+	if err := os.Rename(part, path); err != nil {
 		return fmt.Errorf("record: %w", err)
 	}
 	n := w.Counts()
@@ -84,12 +87,7 @@ func Record(o Options, path string, d time.Duration) error {
 			o.Log.Warnf("%d %s events were lost: the log says where", lost, c)
 		}
 	}
-	select {
-	case err := <-src.failed:
-		return err
-	default:
-		return nil
-	}
+	return nil
 }
 
 // write empties the event ring into the log until the capture has ended.

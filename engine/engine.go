@@ -43,6 +43,18 @@ type Counters struct {
 	NFAFallbacks uint64 // values for which one gave up
 }
 
+// Plus adds the counts of another engine, such as the one before a reload.
+func (c Counters) Plus(d Counters) Counters {
+	c.Events += d.Events
+	c.Candidates += d.Candidates
+	c.Matches += d.Matches
+	c.Alerts += d.Alerts
+	c.AlertsLost += d.AlertsLost
+	c.CacheClears += d.CacheClears
+	c.NFAFallbacks += d.NFAFallbacks
+	return c
+}
+
 // Engine runs one image.
 type Engine struct {
 	img      *image.Image

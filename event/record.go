@@ -54,6 +54,9 @@ const (
 // records in scratch space of this size.
 const RecordSizeMax = 16384
 
+// The length of a string in its slot has 16 bits.
+const _ = uint(1<<16 - 1 - RecordSizeMax)
+
 // Record is one event record. It borrows the bytes.
 type Record []byte
 
@@ -245,31 +248,13 @@ func (b *Builder) Int(slot int, v int64) { b.set(slot, uint64(v)) }
 
 // Bytes sets a string, array or address, at most max bytes of it (0: no cap of its own). What does not fit is cut and
 // flagged. truncated says that the value was cut before it came here.
-func (b *Builder) Bytes(slot int, v []byte, max int, truncated bool) {
-	n := len(v)
-	if max > 0 && n > max {
-		n, truncated = max, true
-	}
-	if room := RecordSizeMax - b.size; n > room {
-		n, truncated = room, true
-	}
-	if n > 0xffff {
-		n, truncated = 0xffff, true
-	}
-	copy(b.Buf[b.size:], v[:n])
-	flags := uint64(0)
-	if truncated {
-		flags = SlotTruncated
-		b.Flag(FlagTruncated)
-	}
-	b.set(slot, uint64(b.size)|uint64(n)<<32|flags<<48)
-	b.size += n
-}
+func (b *Builder) Bytes(slot int, v []byte, max int, truncated bool) { put(b, slot, v, max, truncated) }
 
-// String is Bytes for a string.
-func (b *Builder) String(slot int, v string, max int) {
+// String is Bytes for a string that is whole.
+func (b *Builder) String(slot int, v string, max int) { put(b, slot, v, max, false) }
+
+func put[T []byte | string](b *Builder, slot int, v T, max int, truncated bool) {
 	n := len(v)
-	truncated := false
 	if max > 0 && n > max {
 		n, truncated = max, true
 	}

@@ -248,6 +248,15 @@ const (
 
 var kindNames = [Kinds]string{"string", "string array", "integer", "numeric string", "ip", "boolean", "entity id", "time"}
 
+// IsNumber tells the kinds that Event.Int reads and that compare as numbers.
+func (k Kind) IsNumber() bool {
+	switch k {
+	case KindInt, KindID, KindBool, KindEntity, KindTime:
+		return true
+	}
+	return false
+}
+
 func (k Kind) String() string {
 	if k < Kinds {
 		return kindNames[k]

@@ -196,7 +196,7 @@ func (m *Image) checkInstr(in *Instr, checked map[uint64]bool) string {
 		if int(in.Operand) >= len(m.Ints) {
 			return "no such integer"
 		}
-		if !numeric(kind) {
+		if !kind.IsNumber() {
 			return wrong
 		}
 	case OpIntIn, OpIPIn:
@@ -211,7 +211,7 @@ func (m *Image) checkInstr(in *Instr, checked map[uint64]bool) string {
 			}
 			checked[key] = true
 		}
-		if in.Op == OpIntIn && !numeric(kind) || in.Op == OpIPIn && kind != event.KindIP {
+		if in.Op == OpIntIn && !kind.IsNumber() || in.Op == OpIPIn && kind != event.KindIP {
 			return wrong
 		}
 	case OpOrder:
@@ -226,7 +226,7 @@ func (m *Image) checkInstr(in *Instr, checked map[uint64]bool) string {
 			return "unknown field"
 		}
 		other := event.FieldID(in.Operand).Kind()
-		if numeric(kind) != (in.Op == OpFieldInt) || numeric(other) != (in.Op == OpFieldInt) {
+		if kind.IsNumber() != (in.Op == OpFieldInt) || other.IsNumber() != (in.Op == OpFieldInt) {
 			return wrong
 		}
 		if kind == event.KindStrings && other == event.KindStrings {

@@ -170,15 +170,6 @@ type Key struct {
 	Optional uint16
 }
 
-// numeric tells the kinds that OpInt and OpFieldInt read.
-func numeric(k event.Kind) bool {
-	switch k {
-	case event.KindInt, event.KindID, event.KindBool, event.KindEntity, event.KindTime:
-		return true
-	}
-	return false
-}
-
 // SectionName names a section for reports; fields is the content of the section of that name.
 func SectionName(section int, fields []FieldSet) string {
 	if section < secAutomata {

@@ -186,12 +186,3 @@ func (IntIn) node()       {}
 func (IPIn) node()        {}
 func (StringOrder) node() {}
 func (FieldTest) node()   {}
-
-// IsNumber tells the kinds that compare as numbers.
-func IsNumber(k event.Kind) bool {
-	switch k {
-	case event.KindInt, event.KindID, event.KindBool, event.KindEntity, event.KindTime:
-		return true
-	}
-	return false
-}

@@ -47,6 +47,20 @@ type Counters struct {
 	NullKeys  uint64 // events without a value for a join key
 }
 
+// Plus adds the counts of another Sequencer.
+func (c Counters) Plus(d Counters) Counters {
+	c.Started += d.Started
+	c.Advanced += d.Advanced
+	c.Completed += d.Completed
+	c.Replaced += d.Replaced
+	c.Expired += d.Expired
+	c.Cleared += d.Cleared
+	c.Evicted += d.Evicted
+	c.Refused += d.Refused
+	c.NullKeys += d.NullKeys
+	return c
+}
+
 const none = int32(-1)
 
 // keyBytes holds one encoded join key value: a number, a string of at most 15 bytes, or the hash of a longer one.

@@ -89,16 +89,21 @@ func (p *printer) alert(a alert.Alert, json []byte) error {
 	return err
 }
 
+// run puts records through the rules and prints the alerts.
+func (p *printer) run(rules *agent.Rules, log agent.RecordReader, workers int) (agent.Result, error) {
+	s := agent.HostSizes
+	s.Workers = workers
+	return agent.Replay(log, rules.Image, s, p.alert)
+}
+
 func replay(c *cobra.Command, src agent.RuleSource, log agent.RecordReader, workers int, quiet bool) error {
 	rules, err := src.Load()
 	if err != nil {
 		return err
 	}
 	defer rules.Close()
-	s := agent.HostSizes
-	s.Workers = workers
 	p := newPrinter(c, quiet)
-	r, err := agent.Replay(log, rules.Image, s, p.alert)
+	r, err := p.run(rules, log, workers)
 	if p.lines {
 		part := ""
 		if !r.Complete {
@@ -187,7 +192,7 @@ func openEvents(c *cobra.Command, name string) (agent.RecordReader, func() error
 }
 
 // offline matches given events and prints the alerts.
-func offline(c *cobra.Command, src agent.RuleSource, name string, workers int) error {
+func offline(c *cobra.Command, src agent.RuleSource, name string) error {
 	log, done, err := openEvents(c, name)
 	if err != nil {
 		return err
@@ -197,10 +202,8 @@ func offline(c *cobra.Command, src agent.RuleSource, name string, workers int) e
 		return err
 	}
 	defer rules.Close()
-	s := agent.HostSizes
-	s.Workers = workers
 	p := newPrinter(c, false)
-	_, err = agent.Replay(log, rules.Image, s, p.alert)
+	_, err = p.run(rules, log, 1)
 	if ferr := p.w.Flush(); err == nil {
 		err = ferr
 	}

@@ -87,9 +87,9 @@ func runCommand() *cobra.Command {
 		}
 		switch {
 		case source == "stdin":
-			return offline(c, o.Rules, "-", 1)
+			return offline(c, o.Rules, "-")
 		case strings.HasPrefix(source, "replay:"):
-			return offline(c, o.Rules, strings.TrimPrefix(source, "replay:"), 1)
+			return offline(c, o.Rules, strings.TrimPrefix(source, "replay:"))
 		case mode == "offline":
 			return usagef("--mode offline needs --source stdin or --source replay:FILE")
 		case source == "fanotify" || source == "proc" || source == "audit":

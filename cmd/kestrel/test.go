@@ -40,7 +40,7 @@ func testCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return offline(c, agent.ImageBytes(img), events, 1)
+		return offline(c, agent.ImageBytes(img), events)
 	}}
 	f.add(c)
 	c.Flags().StringVar(&rule, "rule", "", "test this rule only")

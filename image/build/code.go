@@ -137,7 +137,7 @@ func (g *generator) fieldTest(n ir.FieldTest, neg bool, t, f int) {
 	present := g.label()
 	g.emit(image.OpPresent, 0, n.Right, 0, false, present, f)
 	g.labels[present] = len(g.code)
-	if ir.IsNumber(n.Left.Kind()) {
+	if n.Left.Kind().IsNumber() {
 		g.emit(image.OpFieldInt, uint8(n.Cmp), n.Left, uint32(n.Right), neg, t, f)
 		return
 	}

@@ -27,7 +27,7 @@ func (c *checker) call(x *eql.Call) ir.Node {
 			names = append(names, n)
 		}
 		slices.Sort(names)
-		c.errorf(x.NameSpan, didYouMean(name, names), "function %s is not supported as a condition by this version", x.Name)
+		c.errorf(x.NameSpan, DidYouMean(name, names), "function %s is not supported as a condition by this version", x.Name)
 		return never
 	}
 	if len(x.Args) < 2 || name != "cidrmatch" && len(x.Args) != 2 {

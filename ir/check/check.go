@@ -112,7 +112,7 @@ func (c *checker) stage(s *eql.Stage, common []ir.Key) ir.Stage {
 	if !s.Event.Any {
 		var ok bool
 		if out.Category, ok = event.CategoryByName(s.Event.Category); !ok {
-			c.errorf(s.Event.CategorySpan, didYouMean(s.Event.Category, categories()),
+			c.errorf(s.Event.CategorySpan, DidYouMean(s.Event.Category, categories()),
 				"no events of category %q (there are %s)", s.Event.Category, strings.Join(categories(), ", "))
 			out.Category = event.CategoryAny
 		}
@@ -222,7 +222,7 @@ func (c *checker) field(f *eql.Field) (event.FieldID, bool) {
 		c.errorf(f.Span, "", "fields of an earlier step (%s) are not supported by this version", name)
 		return 0, false
 	}
-	c.errorf(f.Span, didYouMean(name, fieldNames()), "unknown field %s", name)
+	c.errorf(f.Span, DidYouMean(name, fieldNames()), "unknown field %s", name)
 	return 0, false
 }
 
@@ -249,10 +249,7 @@ func fieldNames() []string {
 }
 
 // DidYouMean offers the names nearest to a wrong one, as a hint; empty when none is near.
-func DidYouMean(wrong string, names []string) string { return didYouMean(wrong, names) }
-
-// didYouMean offers the names nearest to a wrong one.
-func didYouMean(wrong string, names []string) string {
+func DidYouMean(wrong string, names []string) string {
 	type near struct {
 		name string
 		d    int

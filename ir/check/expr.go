@@ -197,7 +197,7 @@ func (c *checker) global(x *eql.Var) ([]any, bool) {
 		for n := range c.globals {
 			names = append(names, n)
 		}
-		hint := didYouMean(x.Name, names)
+		hint := DidYouMean(x.Name, names)
 		if hint == "" {
 			hint = "define it under globals in manifest.yaml"
 		}
@@ -361,7 +361,7 @@ func (c *checker) compareFields(x *eql.Compare, op ir.Cmp, l, r *eql.Field) ir.N
 		c.errorf(x.Span, "", "%s and %s have several values each and cannot be compared", l.Path(), r.Path())
 		return never
 	}
-	if !ir.IsNumber(ka) && op != ir.Eq && op != ir.Ne {
+	if !ka.IsNumber() && op != ir.Eq && op != ir.Ne {
 		c.errorf(x.Span, "", "text fields can only be compared with == and !=")
 		return never
 	}

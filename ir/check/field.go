@@ -188,13 +188,13 @@ func (c *checker) mismatch(at eql.Span, f *eql.Field, id event.FieldID, v any) i
 	switch v := v.(type) {
 	case string:
 		what = strconv.Quote(v)
-		if _, err := strconv.ParseInt(v, 10, 64); err == nil && ir.IsNumber(id.Kind()) {
+		if _, err := strconv.ParseInt(v, 10, 64); err == nil && id.Kind().IsNumber() {
 			hint = "leave the quotes out"
 		}
 	case bool:
 		what = strconv.FormatBool(v)
 	case int64:
-		if !ir.IsNumber(id.Kind()) {
+		if !id.Kind().IsNumber() {
 			hint = "put it in quotes"
 		}
 	}

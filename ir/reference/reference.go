@@ -22,8 +22,6 @@ type Match struct {
 	Events []uint64
 }
 
-func (m Match) String() string { return fmt.Sprintf("rule %d events %v", m.Rule, m.Events) }
-
 // Interpreter holds the pending sequences of a rule set.
 type Interpreter struct {
 	rules   []ir.Rule
@@ -206,7 +204,7 @@ func leaf(n ir.Node, ev *event.Event) ir.Truth {
 }
 
 func fieldTest(n ir.FieldTest, ev *event.Event) ir.Truth {
-	if ir.IsNumber(n.Left.Kind()) {
+	if n.Left.Kind().IsNumber() {
 		a, ok := ev.Int(n.Left)
 		b, ok2 := ev.Int(n.Right)
 		if !ok || !ok2 {
