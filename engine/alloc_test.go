@@ -2,13 +2,12 @@ package engine
 
 import (
 	"math/rand/v2"
-	"runtime"
-	"runtime/debug"
 	"testing"
 
 	"github.com/kestrel-detection/kestrel/event"
 	"github.com/kestrel-detection/kestrel/image"
 	"github.com/kestrel-detection/kestrel/image/build"
+	"github.com/kestrel-detection/kestrel/internal/mallocs"
 	"github.com/kestrel-detection/kestrel/ir"
 )
 
@@ -55,25 +54,6 @@ func parkMany() {
 	}
 }
 
-// leastMallocs is the least number of heap objects that the process made during f in several rounds. The runtime makes
-// some of its own now and then, for a thread say; an allocation of ours would be in every round.
-func leastMallocs(f func()) uint64 {
-	// A collection in the middle would count the collector's objects.
-	defer debug.SetGCPercent(debug.SetGCPercent(-1))
-	const rounds = 5
-	least := ^uint64(0)
-	for range rounds {
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		f()
-		runtime.ReadMemStats(&after)
-		if least = min(least, after.Mallocs-before.Mallocs); least == 0 {
-			break
-		}
-	}
-	return least
-}
-
 // TestNoAllocation counts the heap objects of the whole process: a Step makes none, with one worker or more, also when
 // pools are too small and the receiver of alerts is full.
 func TestNoAllocation(t *testing.T) {
@@ -90,7 +70,7 @@ func TestNoAllocation(t *testing.T) {
 		if out.n == 0 {
 			t.Fatal("no alert: the test does nothing")
 		}
-		least := leastMallocs(func() {
+		least := mallocs.Least(func() {
 			for range 200 {
 				e.Step(events, 0)
 			}

@@ -3,14 +3,13 @@ package nfa_test
 import (
 	"fmt"
 	"math/rand/v2"
-	"runtime"
-	"runtime/debug"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/kestrel-detection/kestrel/event"
 	"github.com/kestrel-detection/kestrel/image"
+	"github.com/kestrel-detection/kestrel/internal/mallocs"
 	"github.com/kestrel-detection/kestrel/ir"
 	"github.com/kestrel-detection/kestrel/nfa"
 )
@@ -371,14 +370,11 @@ func TestNoAllocation(t *testing.T) {
 		rules[i], evs[i], masks[i] = uint32(rule), o.event(), o.mask
 	}
 	out := &counter{}
-	defer debug.SetGCPercent(debug.SetGCPercent(-1))
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	for i := range evs {
-		s.Event(rules[i], masks[i], &evs[i], out)
-	}
-	runtime.ReadMemStats(&after)
-	if n := after.Mallocs - before.Mallocs; n != 0 {
+	if n := mallocs.Least(func() {
+		for i := range evs {
+			s.Event(rules[i], masks[i], &evs[i], out)
+		}
+	}); n != 0 {
 		t.Errorf("%d allocations in %d events", n, events)
 	}
 	if out.n == 0 || s.Counters.Evicted == 0 {

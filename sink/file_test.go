@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kestrel-detection/kestrel/event/alert"
+	"github.com/kestrel-detection/kestrel/internal/mallocs"
 )
 
 func at(stamp string) int64 {
@@ -357,7 +358,7 @@ func TestFileDiskFull(t *testing.T) {
 	if stuck.Pending < 10 || stuck.Errors < 10 {
 		t.Errorf("full: %+v", stuck)
 	}
-	if n := mallocs(func() {
+	if n := mallocs.Least(func() {
 		for range 100 {
 			give()
 		}
@@ -391,7 +392,7 @@ func TestFileDiskFull(t *testing.T) {
 func TestFileDoesNotAllocate(t *testing.T) {
 	f := openFile(t, FileOptions{Path: t.TempDir() + "/a", Every: PeriodHourly, BytesMax: 1 << 30, RetentionDays: 1})
 	alerts := []alert.Alert{execAlert(), sequenceAlert(), worstAlert()}
-	if n := mallocs(func() {
+	if n := mallocs.Least(func() {
 		for range 100 {
 			for _, a := range alerts {
 				f.Write(a)

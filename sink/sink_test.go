@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"flag"
 	"os"
-	"runtime"
 	"strings"
 	"testing"
 
@@ -138,15 +137,6 @@ func golden(t *testing.T, path string, got []byte) {
 	if !bytes.Equal(got, want) {
 		t.Errorf("%s differs; got:\n%s", path, got)
 	}
-}
-
-func mallocs(f func()) uint64 {
-	var before, after runtime.MemStats
-	f()
-	runtime.ReadMemStats(&before)
-	f()
-	runtime.ReadMemStats(&after)
-	return after.Mallocs - before.Mallocs
 }
 
 func TestPendingCounts(t *testing.T) {

@@ -5,11 +5,11 @@ import (
 	"encoding/hex"
 	"flag"
 	"os"
-	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/kestrel-detection/kestrel/event"
+	"github.com/kestrel-detection/kestrel/internal/mallocs"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -352,21 +352,12 @@ func TestPlans(t *testing.T) {
 	}
 }
 
-func mallocs(f func()) uint64 {
-	var before, after runtime.MemStats
-	f()
-	runtime.ReadMemStats(&before)
-	f()
-	runtime.ReadMemStats(&after)
-	return after.Mallocs - before.Mallocs
-}
-
 func TestNoAllocation(t *testing.T) {
 	ev, ev2, h := execEvent("/tmp/malware\x00-c\x00bash -i"), connectEvent(), head()
 	b := Builder{Buf: make([]byte, SizeMax)}
 	slab := make([]byte, 0, EvidenceBytesMax)
 	faults := 0
-	n := mallocs(func() {
+	n := mallocs.Least(func() {
 		for range 2000 {
 			b.Begin(h, rule)
 			b.Evidence(AppendEvidence(slab, ev, 2048))

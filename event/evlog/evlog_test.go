@@ -9,11 +9,11 @@ import (
 	"hash/crc32"
 	"io"
 	"math/rand/v2"
-	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/kestrel-detection/kestrel/event"
+	"github.com/kestrel-detection/kestrel/internal/mallocs"
 )
 
 // someRecords makes n records of all classes and many sizes.
@@ -317,7 +317,7 @@ func TestAllocs(t *testing.T) {
 			}
 		}
 	}
-	if n := mallocs(write); n != 0 {
+	if n := mallocs.Least(write); n != 0 {
 		t.Errorf("%d allocations in Write", n)
 	}
 	var many []event.Record
@@ -336,21 +336,9 @@ func TestAllocs(t *testing.T) {
 			}
 		}
 	}
-	if n := mallocs(read); n != 0 {
+	if n := mallocs.Least(read); n != 0 {
 		t.Errorf("%d allocations in Next", n)
 	}
-}
-
-func mallocs(f func()) uint64 {
-	least := ^uint64(0)
-	for range 5 {
-		var a, b runtime.MemStats
-		runtime.ReadMemStats(&a)
-		f()
-		runtime.ReadMemStats(&b)
-		least = min(least, b.Mallocs-a.Mallocs)
-	}
-	return least
 }
 
 func FuzzReader(f *testing.F) {

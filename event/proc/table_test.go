@@ -3,11 +3,11 @@ package proc
 import (
 	"bytes"
 	"fmt"
-	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/kestrel-detection/kestrel/event"
+	"github.com/kestrel-detection/kestrel/internal/mallocs"
 )
 
 func TestConfigLimits(t *testing.T) {
@@ -401,19 +401,12 @@ func TestAllocs(t *testing.T) {
 			}
 		}
 	}
-	run()
-	least := ^uint64(0)
-	for range 5 {
-		var a, b runtime.MemStats
-		runtime.ReadMemStats(&a)
+	if n := mallocs.Least(func() {
 		for range 20 {
 			run()
 		}
-		runtime.ReadMemStats(&b)
-		least = min(least, b.Mallocs-a.Mallocs)
-	}
-	if least != 0 {
-		t.Fatalf("%d allocations", least)
+	}); n != 0 {
+		t.Fatalf("%d allocations", n)
 	}
 	if s := tab.Stats(); s.Evicted == 0 || s.Exited == 0 || s.Misses == 0 {
 		t.Fatalf("the load reached too little: %+v", s)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/kestrel-detection/kestrel/event"
+	"github.com/kestrel-detection/kestrel/internal/mallocs"
 )
 
 func newRing(t testing.TB, size int) *Ring {
@@ -329,23 +330,9 @@ func TestAllocs(t *testing.T) {
 		}
 	}
 	run(r.Size()) // fills the runtime's own caches for select
-	if n := mallocs(func() { run(4 * r.Size()) }); n != 0 {
+	if n := mallocs.Least(func() { run(4 * r.Size()) }); n != 0 {
 		t.Fatalf("%d allocations", n)
 	}
-}
-
-// mallocs counts the allocations of f. Another goroutine of the process may allocate meanwhile, so the least of some
-// tries counts.
-func mallocs(f func()) uint64 {
-	least := ^uint64(0)
-	for range 5 {
-		var a, b runtime.MemStats
-		runtime.ReadMemStats(&a)
-		f()
-		runtime.ReadMemStats(&b)
-		least = min(least, b.Mallocs-a.Mallocs)
-	}
-	return least
 }
 
 func BenchmarkPushNextRelease(b *testing.B) {
