@@ -61,7 +61,8 @@ func newBudget(c *config.Config, kernelRing int, img *image.Image) (budget, erro
 	}
 	b.eventRing = powerOfTwo(max(c.Engine.ChannelSize*eventBytes, 4*event.RecordSizeMax, evring.BytesMin))
 	b.sizes = Sizes{
-		Processes: DeviceSizes.Processes, States: c.NFA.MaxPartialMatches, Workers: workers(c.General.Workers),
+		Processes: DeviceSizes.Processes, States: c.NFA.MaxPartialMatches, Suppressed: DeviceSizes.Suppressed,
+		Workers: workers(c.General.Workers),
 		// A track is small beside the evidence: it must not be what runs out first.
 		Tracks: max(c.NFA.LRUCapacity, c.NFA.MaxPartialMatches),
 	}
@@ -102,7 +103,7 @@ func newBudget(c *config.Config, kernelRing int, img *image.Image) (budget, erro
 
 // matching is what an engine for an image takes besides its pools.
 func (b *budget) matching(img *image.Image) int {
-	return engine.Bytes(img, b.sizes.Workers) + len(img.Rules)
+	return engine.Bytes(img, b.sizes.engine()) + len(img.Rules)
 }
 
 // replace tells whether the rules next may take the place of old: for a moment both are there.

@@ -126,6 +126,9 @@ func (l *live) match() {
 		}
 		more := l.pipe.full()
 		l.pipe.flush()
+		if !more && l.events.Used() == 0 {
+			l.pipe.settle(monotonic())
+		}
 		l.events.Release()
 		l.publish()
 		select {

@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"time"
+
 	"github.com/kestrel-detection/kestrel/engine"
 	"github.com/kestrel-detection/kestrel/event"
 	"github.com/kestrel-detection/kestrel/event/proc"
@@ -11,18 +13,19 @@ import (
 
 // Sizes are what a pipeline carves at start. They come from the configuration and the board's budget.
 type Sizes struct {
-	Processes int // of the process table
-	Tracks    int
-	States    int
-	Evidence  int
-	Workers   int
+	Processes  int // of the process table
+	Tracks     int
+	States     int
+	Evidence   int
+	Suppressed int // values by which alerts are suppressed at a time
+	Workers    int
 }
 
 // DeviceSizes are the sizes of the default budget of 16 MB. They bound, but idle memory is what was touched.
-var DeviceSizes = Sizes{Processes: 2048, Tracks: 1000, States: 1000, Evidence: 1000, Workers: 1}
+var DeviceSizes = Sizes{Processes: 2048, Tracks: 1000, States: 1000, Evidence: 1000, Suppressed: 512, Workers: 1}
 
 // HostSizes are for analysis on a workstation, where a replay should not evict what a larger device would keep.
-var HostSizes = Sizes{Processes: 16384, Tracks: 16384, States: 100000, Evidence: 20000, Workers: 1}
+var HostSizes = Sizes{Processes: 16384, Tracks: 16384, States: 100000, Evidence: 20000, Suppressed: 16384, Workers: 1}
 
 func (s Sizes) proc() proc.Config {
 	return proc.Config{Entries: s.Processes, LimboBlocks: limits.BatchMax}
@@ -31,6 +34,15 @@ func (s Sizes) proc() proc.Config {
 func (s Sizes) nfa() nfa.Config {
 	return nfa.Config{Tracks: s.Tracks, States: s.States, Evidence: s.Evidence}
 }
+
+func (s Sizes) engine() engine.Config {
+	return engine.Config{Workers: s.Workers, NFA: s.nfa(), Processes: s.Processes, Suppress: s.Suppressed}
+}
+
+// graceNanos is how far an event may stand behind a newer one: processors write into the kernel's ring side by side, and
+// a busy one may be held up between reading the clock and writing. What waits for a time without an event waits so much
+// longer.
+const graceNanos = uint64(time.Second)
 
 // pipeline is the deterministic core: records in, alerts out, on one goroutine. Live capture, replay and tests all go
 // through it.
@@ -64,7 +76,9 @@ func newPipeline(img *image.Image, s Sizes, slab []byte, out engine.Receiver) (*
 // use puts an engine for img in the place of the one before. What was pending in it is dropped; the number of pending
 // states is returned.
 func (p *pipeline) use(img *image.Image) (dropped int) {
-	next := engine.New(img, engine.Config{Workers: p.sizes.Workers, NFA: p.sizes.nfa(), Slab: p.slab}, p.out)
+	cfg := p.sizes.engine()
+	cfg.Slab = p.slab
+	next := engine.New(img, cfg, p.out)
 	if p.eng != nil {
 		p.before.engine = p.counters()
 		p.before.sequences, dropped = p.sequences()
@@ -109,11 +123,23 @@ func (p *pipeline) add(rec event.Record) {
 // flush matches what was added. Afterwards the records are the caller's again.
 func (p *pipeline) flush() {
 	if p.n > 0 {
-		p.eng.Step(p.batch[:p.n], p.now)
+		p.eng.Step(p.batch[:p.n], settled(p.now))
 		p.n = 0
 	}
 	p.table.Release()
 	p.taken = 0
+}
+
+// settle says that no event earlier than now - graceNanos will come any more: what waits for a time up to then is due.
+//
+// Preconditions: nothing was added since the last flush.
+func (p *pipeline) settle(now uint64) { p.eng.Step(nil, settled(now)) }
+
+func settled(now uint64) uint64 {
+	if now < graceNanos {
+		return 0
+	}
+	return now - graceNanos
 }
 
 func (p *pipeline) close() {

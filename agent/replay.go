@@ -30,8 +30,18 @@ type Result struct {
 }
 
 // Replay runs every record of a log through the rules, as fast as it can and with nothing dropped, and writes each
-// alert to out as a JSON line. An error of the log comes with the result of what was read before it.
+// alert to out as a JSON line. An error of the log comes with the result of what was read before it. What waits for a time
+// after the log's end raises no alert.
 func Replay(log RecordReader, img *image.Image, s Sizes, out func(a alert.Alert, json []byte) error) (Result, error) {
+	return replay(log, img, s, false, out)
+}
+
+// Test is Replay for events that are all there is: what waits for a time after their end is raised.
+func Test(log RecordReader, img *image.Image, s Sizes, out func(a alert.Alert, json []byte) error) (Result, error) {
+	return replay(log, img, s, true, out)
+}
+
+func replay(log RecordReader, img *image.Image, s Sizes, final bool, out func(a alert.Alert, json []byte) error) (Result, error) {
 	d := &digester{sum: sha256.New(), line: make([]byte, 0, sink.BufferBytesMin), out: out}
 	p, err := newPipeline(img, s, nil, d)
 	if err != nil {
@@ -45,6 +55,9 @@ func Replay(log RecordReader, img *image.Image, s Sizes, out func(a alert.Alert,
 		rec, err := log.Next()
 		if err != nil {
 			p.flush()
+			if p.eng.Step(nil, p.now); final {
+				p.eng.Flush()
+			}
 			r := Result{Complete: errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF), Engine: p.eng.Counters(),
 				Processes: p.table.Stats()}
 			r.Sequences, _ = p.eng.Sequences()

@@ -18,7 +18,7 @@ func (f *full) Push([]byte) bool { f.n++; return false }
 
 // load is a random image and events that give it work.
 func load(tb testing.TB, rules, events int) (*image.Image, []event.Event) {
-	g := generator{rand.New(rand.NewPCG(7, 7))}
+	g := generator{Rand: rand.New(rand.NewPCG(7, 7))}
 	rs := &ir.Ruleset{Name: "random", Version: "1"}
 	for i := range rules {
 		rs.Rules = append(rs.Rules, g.rule(i))

@@ -14,17 +14,22 @@ import (
 
 	"github.com/kestrel-detection/kestrel/event"
 	"github.com/kestrel-detection/kestrel/event/alert"
+	"github.com/kestrel-detection/kestrel/expr"
 	"github.com/kestrel-detection/kestrel/image"
 	"github.com/kestrel-detection/kestrel/limits"
+	"github.com/kestrel-detection/kestrel/lineage"
 	"github.com/kestrel-detection/kestrel/nfa"
+	"github.com/kestrel-detection/kestrel/suppress"
 )
 
 // Config of an engine.
 type Config struct {
-	Workers int // match workers, 1 .. limits.WorkersMax; 1 matches on the caller's goroutine
-	NFA     nfa.Config
-	Slab    []byte // see nfa.New
-	Enforce bool   // a guard acts on block rules; without one their alerts say would_block
+	Workers   int // match workers, 1 .. limits.WorkersMax; 1 matches on the caller's goroutine
+	NFA       nfa.Config
+	Slab      []byte // see nfa.New
+	Processes int    // whose marks are kept, where rules ask for lineage
+	Suppress  int    // values by which alerts are suppressed at a time, where rules ask for it
+	Enforce   bool   // a guard acts on block rules; without one their alerts say would_block
 }
 
 // Receiver takes finished alerts, copies them and says whether it had room.
@@ -41,6 +46,9 @@ type Counters struct {
 	AlertsLost   uint64 // the receiver was full
 	CacheClears  uint64 // lazy automata that began anew
 	NFAFallbacks uint64 // values for which one gave up
+	ExprCut      uint64 // computed values that did not fit their bounds, see package expr
+	Lineage      lineage.Counters
+	Suppress     suppress.Counters
 }
 
 // Plus adds the counts of another engine, such as the one before a reload.
@@ -52,6 +60,9 @@ func (c Counters) Plus(d Counters) Counters {
 	c.AlertsLost += d.AlertsLost
 	c.CacheClears += d.CacheClears
 	c.NFAFallbacks += d.NFAFallbacks
+	c.ExprCut += d.ExprCut
+	c.Lineage = c.Lineage.Plus(d.Lineage)
+	c.Suppress = c.Suppress.Plus(d.Suppress)
 	return c
 }
 
@@ -61,6 +72,10 @@ type Engine struct {
 	cfg      Config
 	workers  []*worker
 	seq      *nfa.Sequencer
+	marks    *lineage.Table  // nil: no rule asks for lineage
+	quiet    *suppress.Table // nil: no rule suppresses
+	later    expr.Context    // what remained to be tested when an event was matched
+	scratch  *expr.Scratch   // for it
 	out      Receiver
 	builder  alert.Builder // the alert in the making, its head and rule
 	head     alert.Head
@@ -74,8 +89,15 @@ type Engine struct {
 func New(img *image.Image, cfg Config, out Receiver) *Engine {
 	cfg.Workers = min(max(cfg.Workers, 1), limits.WorkersMax)
 	e := &Engine{
-		img: img, cfg: cfg, out: out, seq: nfa.New(img, cfg.NFA, cfg.Slab),
+		img: img, cfg: cfg, out: out, seq: nfa.New(img, cfg.NFA, cfg.Slab), scratch: img.Exprs.NewScratch(),
 		builder: alert.Builder{Buf: make([]byte, alert.SizeMax)}, version: strings.TrimSpace(img.Name + " " + img.Version),
+	}
+	marks, suppresses := asks(img)
+	if marks {
+		e.marks = lineage.New(cfg.Processes)
+	}
+	if suppresses {
+		e.quiet = suppress.New(cfg.Suppress, len(img.Rules))
 	}
 	for i := range cfg.Workers {
 		e.workers = append(e.workers, newWorker(img, i > 0))
@@ -83,9 +105,26 @@ func New(img *image.Image, cfg Config, out Receiver) *Engine {
 	return e
 }
 
-// Bytes is the memory that New takes for an image with so many workers, without the pools of the sequencer.
-func Bytes(img *image.Image, workers int) int {
-	return workers*workerBytes(img) + alert.SizeMax
+// asks tells whether an image has rules that need the marks of processes, and rules that suppress alerts.
+func asks(img *image.Image) (marks, suppresses bool) {
+	for i := range img.Rules {
+		marks = marks || img.Rules[i].Flags&image.RuleMark != 0
+		suppresses = suppresses || img.Rules[i].SuppressFor != 0
+	}
+	return marks, suppresses
+}
+
+// Bytes is the memory that New takes for an image, without the pools of the sequencer.
+func Bytes(img *image.Image, cfg Config) int {
+	n := cfg.Workers*workerBytes(img) + img.Exprs.ScratchBytes() + alert.SizeMax
+	marks, suppresses := asks(img)
+	if marks {
+		n += lineage.Bytes(cfg.Processes)
+	}
+	if suppresses {
+		n += suppress.Bytes(cfg.Suppress, len(img.Rules))
+	}
+	return n
 }
 
 // Close ends the workers' goroutines.
@@ -107,8 +146,16 @@ func (e *Engine) SetAlertSeq(n uint64) { e.alertSeq = n }
 // Counters are the engine's own and those of its workers.
 func (e *Engine) Counters() Counters {
 	c := e.counters
+	c.ExprCut = e.scratch.Cut
+	if e.marks != nil {
+		c.Lineage = e.marks.Counters
+	}
+	if e.quiet != nil {
+		c.Suppress = e.quiet.Counters
+	}
 	for _, w := range e.workers {
 		c.Candidates += w.candidatesSeen
+		c.ExprCut += w.exprs.Cut
 		for _, s := range w.scratch {
 			c.CacheClears += s.CacheClears
 			c.NFAFallbacks += s.Fallbacks
@@ -120,17 +167,25 @@ func (e *Engine) Counters() Counters {
 // Sequences are the sequencer's counters and the number of states pending now.
 func (e *Engine) Sequences() (nfa.Counters, int) { return e.seq.Counters, e.seq.Active() }
 
-// Step matches the events of a batch and pushes the alerts. now is the monotonic time that the batch was taken, for what
-// has to happen without an event; nothing of this version does.
+// Step matches the events of a batch and pushes the alerts. now is a time such that no event of a later Step is earlier,
+// or as early: what waits for a time without an event, as `![...]` at the end of a sequence does, is due when now is later.
+// The times of the events do the same, so a Step without events is needed only when none come.
 //
 // Preconditions: len(batch) <= limits.BatchMax; the events' records stay as they are during the call.
 func (e *Engine) Step(batch []event.Event, now uint64) {
-	_ = now
 	e.counters.Events += uint64(len(batch))
 	if len(e.workers) == 1 || len(batch) < parallelMin {
 		e.serial(batch)
-		return
+	} else {
+		e.parallel(batch)
 	}
+	e.seq.Advance(now, e)
+}
+
+// Flush raises the alerts that wait for a time, as if nothing came any more. It is for the end of a test or a hunt.
+func (e *Engine) Flush() { e.seq.Advance(1<<64-1, e) }
+
+func (e *Engine) parallel(batch []event.Event) {
 	n := len(e.workers)
 	for i, w := range e.workers {
 		w.take(batch[len(batch)*i/n : len(batch)*(i+1)/n])
@@ -161,58 +216,145 @@ func (e *Engine) serial(batch []event.Event) {
 
 // sequence takes the matches of a worker in order.
 func (e *Engine) sequence(w *worker) {
+	next := 0
+	marks := uint64(0)
 	for i := range w.matches[:w.nMatches] {
 		m := &w.matches[i]
 		e.counters.Matches++
-		ev := &w.batch[m.event]
-		if e.img.Rules[m.rule].Flags&image.RuleSequence != 0 {
-			e.seq.Event(m.rule, m.stages, ev, e)
-			continue
+		if next <= int(m.event) { // the first match of its event
+			e.advance(w.batch[next : m.event+1])
+			next = int(m.event) + 1
 		}
-		e.single(m.rule, ev)
+		ev := &w.batch[m.event]
+		r := &e.img.Rules[m.rule]
+		switch {
+		case r.Flags&(image.RuleSequence|image.RuleSample) != 0:
+			e.seq.Event(m.rule, m.stages, ev, e)
+		case r.Flags&image.RuleInherit != 0:
+			e.marks.Begin(ev.Own.Entity(), ev.ParentEntity)
+		case e.img.Stages[r.Stages].Later != 0 && !e.holds(e.img.Stages[r.Stages].Later, ev):
+		case r.Flags&image.RuleMark != 0:
+			marks |= 1 << r.Mark
+		default:
+			e.single(m.rule, r, ev)
+		}
+		if marks != 0 && (i+1 == w.nMatches || w.matches[i+1].event != m.event) {
+			// An event's marks count for later events only, so they are set when all its matches are done.
+			e.marks.Mark(ev.Own.Entity(), ev.ParentEntity, marks)
+			marks = 0
+		}
+	}
+	e.advance(w.batch[next:w.next])
+}
+
+// advance tells the sequencer the times of events, also of those that fit no rule: what waits for a time must not depend
+// on where a batch ends.
+func (e *Engine) advance(events []event.Event) {
+	for i := range events {
+		if _, waits := e.seq.Deadline(); !waits {
+			return
+		}
+		e.seq.Advance(events[i].Own.Time(), e)
 	}
 }
 
-func (e *Engine) single(rule uint32, ev *event.Event) {
-	e.begin(rule, ev, idOf(e.img, rule, ev.Host).last(ev), false)
+// Holds tells whether what remained of a stage's condition is true for an event, given the events of the stages before;
+// it implements nfa.Emitter.
+func (e *Engine) Holds(rule uint32, stage int, p *nfa.Pending, ev *event.Event) bool {
+	r := &e.img.Rules[rule]
+	for s := range min(stage, int(r.NStages)) {
+		e.later.Stages[s], _ = p.At(s)
+	}
+	ok := e.holds(e.img.Stages[int(r.Stages)+stage].Later, ev)
+	clear(e.later.Stages[:r.NStages])
+	return ok
+}
+
+func (e *Engine) holds(later uint32, ev *event.Event) bool {
+	e.later.Event = ev
+	if e.marks != nil {
+		m := e.marks.Of(ev.Own.Entity(), ev.ParentEntity)
+		e.later.Lineage = expr.Lineage{Own: m.Own, Parent: m.Parent, Ancestors: m.Ancestors}
+	}
+	return e.img.Exprs.Eval(later-1, &e.later, e.scratch) == expr.True
+}
+
+func (e *Engine) single(rule uint32, r *image.Rule, ev *event.Event) {
+	since, ok := e.raise(rule, r, ev, nil, ev.Own.Time())
+	if !ok {
+		return
+	}
+	e.head = alert.Head{Wall: ev.Wall(), Mono: ev.Own.Time(), Entity: ev.Own.Entity(), Suppressed: since}
+	e.begin(r, idOf(e.img, rule, ev.Host).last(ev))
 	e.builder.Event(ev, alert.EvidenceBytesMax)
 	e.finish()
 }
 
-// Sequence completes the alert of a sequence; it implements nfa.Emitter.
-func (e *Engine) Sequence(rule uint32, pending *nfa.Pending, last *event.Event, evicted bool) {
-	id := idOf(e.img, rule, last.Host)
-	for p := *pending; ; {
+// raise tells whether an alert is raised for an event, or for what was kept of it, and how many were not before.
+func (e *Engine) raise(rule uint32, r *image.Rule, ev *event.Event, kept alert.Evidence, now uint64) (since uint32, ok bool) {
+	if r.SuppressFor == 0 {
+		return 0, true
+	}
+	k := suppress.KeyOf(rule)
+	for _, key := range e.img.Keys[r.SuppressBy : r.SuppressBy+uint32(r.NSuppressBy)] {
+		if ev != nil {
+			k = k.Event(event.FieldID(key.Field), ev)
+		} else {
+			k = k.Evidence(event.FieldID(key.Field), kept)
+		}
+	}
+	return e.quiet.Raise(rule, k, now, r.SuppressFor)
+}
+
+// Sequence completes the alert of a sequence or sample; it implements nfa.Emitter.
+func (e *Engine) Sequence(c *nfa.Completed) {
+	id := idOf(e.img, c.Rule, c.Host)
+	var kept alert.Evidence
+	for p := c.Pending; ; {
 		ev, ok := p.Next()
 		if !ok {
 			break
 		}
-		id = id.pending(ev)
+		id, kept = id.pending(ev), ev
 	}
-	e.begin(rule, last, id.last(last), evicted)
-	for {
-		ev, ok := pending.Next()
+	r := &e.img.Rules[c.Rule]
+	since, ok := e.raise(c.Rule, r, c.Last, kept, c.Time)
+	if !ok {
+		return
+	}
+	e.head = alert.Head{Mono: c.Time, Entity: c.Entity, Suppressed: since}
+	if c.Last != nil {
+		id, e.head.Wall = id.last(c.Last), c.Last.Wall()
+	} else {
+		id, e.head.Wall = id.mix(c.Time).mix(c.Entity), kept.Wall()+int64(c.Time-kept.Mono())
+	}
+	if c.Evicted {
+		e.head.Flags |= alert.FlagStateEvicted
+	}
+	if c.Bound {
+		e.head.Flags |= alert.FlagBound
+	}
+	e.begin(r, id)
+	for p := c.Pending; ; {
+		ev, ok := p.Next()
 		if !ok {
 			break
 		}
 		e.builder.Evidence(ev)
 	}
-	e.builder.Event(last, alert.EvidenceBytesMax)
+	if c.Last != nil {
+		e.builder.Event(c.Last, alert.EvidenceBytesMax)
+	}
+	e.builder.Omit(c.Elided)
 	e.finish()
 }
 
-func (e *Engine) begin(rule uint32, last *event.Event, id alertID, evicted bool) {
-	r := &e.img.Rules[rule]
+// begin completes the head, which has what is particular to this alert, and begins to build it.
+func (e *Engine) begin(r *image.Rule, id alertID) {
 	e.alertSeq++
-	e.head = alert.Head{
-		Severity: alert.Severity(r.Severity), Seq: e.alertSeq, Wall: last.Wall(), Mono: last.Own.Time(),
-		ID: id.bytes(), Entity: last.Own.Entity(),
-	}
+	e.head.Severity, e.head.Seq, e.head.ID = alert.Severity(r.Severity), e.alertSeq, id.bytes()
 	if r.Action != 0 && !e.cfg.Enforce {
 		e.head.Action = alert.WouldBlock
-	}
-	if evicted {
-		e.head.Flags |= alert.FlagStateEvicted
 	}
 	e.rule = alert.Rule{Ruleset: e.version, ID: e.img.String(r.ID), Name: e.img.String(r.Name), Title: e.img.String(r.Name)}
 	e.builder.Begin(&e.head, &e.rule)

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 
 	"github.com/kestrel-detection/kestrel/event"
+	"github.com/kestrel-detection/kestrel/expr"
 	"github.com/kestrel-detection/kestrel/image"
 )
 
@@ -52,6 +53,12 @@ func (w *worker) test(in *image.Instr, ev *event.Event) bool {
 		a, ok := ev.Int(f)
 		b, ok2 := ev.Int(event.FieldID(in.Operand))
 		return ok && ok2 && compare(a, b, in.Flags&image.FlagCmp) != not
+	case image.OpExpr:
+		want := expr.True
+		if not {
+			want = expr.False
+		}
+		return w.img.Exprs.Eval(in.Operand, &w.own, w.exprs) == want
 	}
 	a, ok := ev.Bytes(f)
 	b, ok2 := ev.Bytes(event.FieldID(in.Operand))

@@ -16,7 +16,7 @@ func accept(t *testing.T, file []byte) bool {
 	if err != nil {
 		return false
 	}
-	g := generator{rand.New(rand.NewPCG(3, 3))}
+	g := generator{Rand: rand.New(rand.NewPCG(3, 3))}
 	e := New(img, Config{NFA: testPools}, &full{})
 	for i := range 50 {
 		ev := g.event(uint64(i+1), nil)
@@ -26,7 +26,7 @@ func accept(t *testing.T, file []byte) bool {
 }
 
 func smallImage(tb testing.TB, seed uint64) []byte {
-	g := generator{rand.New(rand.NewPCG(seed, 3))}
+	g := generator{Rand: rand.New(rand.NewPCG(seed, 3))}
 	rs := &ir.Ruleset{Name: "small", Version: "1"}
 	for i := range 6 {
 		rs.Rules = append(rs.Rules, g.rule(i))

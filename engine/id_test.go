@@ -24,7 +24,7 @@ func (c *ids) Push(b []byte) bool {
 func TestAlertID(t *testing.T) {
 	yes := ir.Stage{Category: event.CategoryAny, Cond: ir.Const{Value: ir.True}}
 	file, _, err := build.Build(&ir.Ruleset{Name: "all", Rules: []ir.Rule{
-		{ID: "one", Stages: []ir.Stage{yes}}, {ID: "two", Sequence: true, Stages: []ir.Stage{yes, yes}},
+		{ID: "one", Stages: []ir.Stage{yes}}, {ID: "two", Form: ir.FormSequence, Stages: []ir.Stage{yes, yes}},
 	}}, build.Options{})
 	if err != nil {
 		t.Fatal(err)

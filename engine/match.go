@@ -3,6 +3,7 @@ package engine
 import (
 	"github.com/kestrel-detection/kestrel/dfa"
 	"github.com/kestrel-detection/kestrel/event"
+	"github.com/kestrel-detection/kestrel/expr"
 	"github.com/kestrel-detection/kestrel/image"
 )
 
@@ -34,6 +35,8 @@ type worker struct {
 	nTouched int
 	epoch    uint32
 	text     [textMax]byte // a number or address as it is written
+	own      expr.Context  // what computed values read: this event alone
+	exprs    *expr.Scratch
 
 	batch    []event.Event
 	next     int // events done
@@ -50,7 +53,7 @@ func newWorker(img *image.Image, own bool) *worker {
 		has: make([]bool, len(img.Fields)), tests: make([]uint32, len(img.Tests)), preds: make([]uint32, len(img.Preds)),
 		cands: make([]uint32, len(img.Preds)), rules: make([]uint32, len(img.Rules)),
 		masks: make([]uint32, len(img.Rules)), touched: make([]uint32, len(img.Rules)),
-		matches: make([]match, max(matchesMin, len(img.Rules))),
+		matches: make([]match, max(matchesMin, len(img.Rules))), exprs: img.Exprs.NewScratch(),
 	}
 	for _, set := range img.Automata {
 		w.scratch = append(w.scratch, set.NewScratch())
@@ -66,7 +69,7 @@ func newWorker(img *image.Image, own bool) *worker {
 func workerBytes(img *image.Image) int {
 	const hitBytes, matchBytes = 8, 12
 	n := img.Atoms()*hitBytes + 5*len(img.Fields) + 4*len(img.Tests) + 8*len(img.Preds) + 12*len(img.Rules) +
-		matchBytes*max(matchesMin, len(img.Rules))
+		matchBytes*max(matchesMin, len(img.Rules)) + img.Exprs.ScratchBytes()
 	for _, set := range img.Automata {
 		n += set.ScratchBytes()
 	}
@@ -103,6 +106,7 @@ func (w *worker) event(ev *event.Event) {
 	}
 	w.hits.Reset()
 	w.nCands, w.nTouched = 0, 0
+	w.own.Event = ev
 	img := w.img
 	for _, set := range image.List(img.Eager, ev.Cat) {
 		w.scan(set, ev)

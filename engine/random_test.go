@@ -1,12 +1,12 @@
 package engine
 
 import (
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/kestrel-detection/kestrel/event"
 	"github.com/kestrel-detection/kestrel/event/alert"
@@ -18,7 +18,13 @@ import (
 )
 
 // generator makes rules and events out of a small vocabulary, so that they meet.
-type generator struct{ *rand.Rand }
+type generator struct {
+	*rand.Rand
+	// late: events stand behind newer ones now and then, as on several processors. The sequencer forgets by the newest
+	// time: what a missing stage saw long ago, and states over their span that an event was held against. An event from
+	// before might have found them, so such rules go with events in order.
+	late bool
+}
 
 var words = []string{"", "a", "sh", "bash", "BASH", "/bin/sh", "/tmp/a", "/tmp/x.sh", "/usr/bin/curl", "-c", "curl", "ab ab", "/etc/shadow",
 	"é", "0", "33", "10.0.0.1", "start", "exec"}
@@ -54,7 +60,11 @@ func (g generator) pattern() ir.Pattern {
 }
 
 func (g generator) leaf() ir.Node {
-	switch g.IntN(12) {
+	switch g.IntN(14) {
+	case 8:
+		return ir.Test{X: g.truth(2)}
+	case 9:
+		return ir.IsNull{X: g.value(2)}
 	case 0:
 		return ir.IntTest{Field: g.field(intFields), Cmp: ir.Cmp(g.IntN(6)), Value: int64(g.IntN(4))}
 	case 1:
@@ -108,34 +118,6 @@ func (g generator) node(depth int) ir.Node {
 	return ir.Or{Args: args}
 }
 
-var joinFields = [][]ir.Key{
-	{},
-	{{Field: event.FieldEntityID}},
-	{{Field: event.FieldUserID}, {Field: event.FieldName}},
-	{{Field: event.FieldExecutable, Optional: true}},
-}
-
-func (g generator) rule(i int) ir.Rule {
-	r := ir.Rule{ID: fmt.Sprint("r", i), Name: fmt.Sprint("rule ", i), Severity: ir.Severity(g.IntN(4))}
-	stages := 1
-	keys := []ir.Key(nil)
-	if g.IntN(3) == 0 {
-		r.Sequence = true
-		stages = 2 + g.IntN(3)
-		keys = joinFields[g.IntN(len(joinFields))]
-		if g.IntN(2) == 0 {
-			r.MaxSpan = time.Duration(1 + g.IntN(20))
-		}
-		if g.IntN(3) == 0 {
-			r.Until = &ir.Stage{Category: g.category(), Cond: g.node(2), Keys: keys}
-		}
-	}
-	for range stages {
-		r.Stages = append(r.Stages, ir.Stage{Category: g.category(), Cond: g.node(3), Keys: keys})
-	}
-	return r
-}
-
 func (g generator) category() event.Category {
 	return []event.Category{event.CategoryProcess, event.CategoryFile, event.CategoryNetwork, event.CategoryAny}[g.IntN(4)]
 }
@@ -163,7 +145,10 @@ func (g generator) process(t event.Type, time uint64) event.Record {
 }
 
 func (g generator) event(id uint64, host *event.Host) event.Event {
-	time := id + uint64(g.IntN(3)) // not quite in order, as on several processors
+	time := id/2 + 1 // now and then two at a time
+	if g.late {
+		time = id + uint64(g.IntN(3))
+	}
 	ev := event.Event{Host: host}
 	switch g.IntN(3) {
 	case 0:
@@ -192,7 +177,7 @@ func (g generator) event(id uint64, host *event.Host) event.Event {
 	}
 	if g.IntN(3) > 0 {
 		ev.Parent = g.process(event.TypeProcessInfo, 0)
-		ev.ParentEntity = 7
+		ev.ParentEntity = ev.Own.Entity() + 1 // no circles
 	}
 	ev.Own.SetID(id)
 	ev.SetCategory()
@@ -224,6 +209,8 @@ func (c *collector) Push(b []byte) bool {
 	return true
 }
 
+var seedFlag = flag.Uint64("seed", 0, "seed of the random rules and events (0: a new one each time)")
+
 var testPools = nfa.Config{Tracks: 4096, States: 8192, Evidence: 16384}
 
 // TestAgainstReference runs random rules over random events in the engine, with one worker and with several, and in the
@@ -233,16 +220,19 @@ func TestAgainstReference(t *testing.T) {
 	if testing.Short() {
 		rounds = 10
 	}
-	for round := range rounds {
+	for range rounds {
 		seed := rand.Uint64()
-		if !t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) { againstReference(t, seed, 1+round%40) }) {
+		if *seedFlag != 0 {
+			seed = *seedFlag
+		}
+		if !t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) { againstReference(t, seed, 1+int(seed/2%40)) }) {
 			t.Fatalf("seed %d", seed)
 		}
 	}
 }
 
 func againstReference(t *testing.T, seed uint64, rules int) {
-	g := generator{rand.New(rand.NewPCG(seed, 1))}
+	g := generator{rand.New(rand.NewPCG(seed, 1)), seed%2 == 0}
 	rs := &ir.Ruleset{Name: "random", Version: "1"}
 	for i := range rules {
 		rs.Rules = append(rs.Rules, g.rule(i))
@@ -267,15 +257,19 @@ func againstReference(t *testing.T, seed uint64, rules int) {
 			want = append(want, fmt.Sprintf("r%d %v", m.Rule, m.Events))
 		}
 	}
+	for _, m := range in.Flush(1<<64 - 1) {
+		want = append(want, fmt.Sprintf("r%d %v", m.Rule, m.Events))
+	}
 	var first []byte
 	for _, workers := range []int{1, 2, 3} {
 		c := &collector{t: t}
-		e := New(img, Config{Workers: workers, NFA: testPools}, c)
+		e := New(img, Config{Workers: workers, NFA: testPools, Processes: 64}, c)
 		for rest := events; len(rest) > 0; {
 			n := min(1+g.IntN(100), len(rest))
 			e.Step(rest[:n], 0)
 			rest = rest[n:]
 		}
+		e.Flush()
 		e.Close()
 		compareAlerts(t, want, c.got)
 		if first == nil {
@@ -295,7 +289,7 @@ func compareAlerts(t *testing.T, want, got []string) {
 		case i >= len(want):
 			t.Fatalf("alert %d too much: %s", i, got[i])
 		case want[i] != got[i]:
-			t.Fatalf("alert %d: got %s, want %s", i, got[i], want[i])
+			t.Fatalf("alert %d: got %s, want %s", i, got[i:min(i+4, len(got))], want[i:min(i+4, len(want))])
 		}
 	}
 }

@@ -46,7 +46,7 @@ func batches(b *testing.B) (out [][]event.Event, events int) {
 		if table.Apply(bytes.Clone(rec), &ev) {
 			events++
 			ev.Own.SetID(uint64(events))
-			ev.Proc, ev.Parent = bytes.Clone(ev.Proc), bytes.Clone(ev.Parent)
+			ev.Proc, ev.Parent, ev.Session = bytes.Clone(ev.Proc), bytes.Clone(ev.Parent), bytes.Clone(ev.Session)
 			if batch = append(batch, ev); len(batch) == limits.BatchMax {
 				out, batch = append(out, batch), nil
 			}

@@ -1,8 +1,13 @@
 package eql
 
-import "strings"
+import (
+	"strings"
 
-// MaxRuns is the largest "with runs=N" that Elasticsearch accepts.
+	"github.com/kestrel-detection/kestrel/limits"
+)
+
+// MaxRuns is the largest "with runs=N" that Elasticsearch accepts. The Kestrel
+// dialect takes what a device can keep, limits.RunsMax.
 const MaxRuns = 100
 
 // Check tests the rules of the language that need no schema and go beyond the
@@ -36,11 +41,14 @@ func (c *checker) head() Span {
 }
 
 func (c *checker) steps() {
-	steps := 0
+	steps, most := 0, limits.RunsMax
+	if c.q.Dialect == Elastic {
+		most = MaxRuns
+	}
 	for _, st := range c.q.Stages {
 		steps += max(1, st.Runs)
-		if st.Runs > MaxRuns {
-			c.errorf(st.Span, "", "a step runs %d times (max %d)", st.Runs, MaxRuns)
+		if st.Runs > most {
+			c.errorf(st.Span, "", "a step runs %d times (max %d)", st.Runs, most)
 		}
 	}
 	if steps < 2 {

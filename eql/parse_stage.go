@@ -54,7 +54,7 @@ func (p *parser) stageSuffix(st *Stage, form Kind, until bool) {
 			st.By = append(st.By, p.keys()...)
 		case p.kind() == tWith && p.peek(1).kind != tMaxspan:
 			p.runs(st, form, until)
-		case p.isWord("as"):
+		case p.kind() == tAs || p.isWord("as"):
 			p.alias(st, form, until)
 		case p.isWord("fork"):
 			p.fork(st, form, forked)

@@ -43,6 +43,7 @@ const (
 
 	tAnd
 	tAny
+	tAs // in Kestrel
 	tBy
 	tFalse
 	tIn
@@ -74,56 +75,6 @@ type token struct {
 }
 
 func (t token) span() Span { return Span{int(t.start), int(t.end)} }
-
-// keyword returns the kind of a reserved word, or tIdent. Endgame knows fewer.
-func keyword(word string, d Dialect) kind {
-	switch word {
-	case "and":
-		return tAnd
-	case "by":
-		return tBy
-	case "false":
-		return tFalse
-	case "in":
-		return tIn
-	case "join":
-		return tJoin
-	case "not":
-		return tNot
-	case "null":
-		return tNull
-	case "of":
-		return tOf
-	case "or":
-		return tOr
-	case "sequence":
-		return tSequence
-	case "true":
-		return tTrue
-	case "until":
-		return tUntil
-	case "where":
-		return tWhere
-	case "with":
-		return tWith
-	case "any":
-		return tAny
-	case "maxspan":
-		return tMaxspan
-	}
-	if d == Endgame {
-		return tIdent
-	}
-	switch word {
-	case "like":
-		return tLike
-	case "regex":
-		return tRegex
-	case "sample":
-		return tSample
-	}
-	return tIdent
-}
 
 // isKeyword says whether a token of this kind is a reserved word.
 func (k kind) isKeyword() bool { return k >= tAnd }

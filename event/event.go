@@ -14,7 +14,7 @@ var typeIndexes = func() (t [typeThousands * typeUnits]uint8) {
 }()
 
 const (
-	typeThousands = 7   // 1001 .. 6007
+	typeThousands = 8   // 1001 .. 7004
 	typeUnits     = 128 // of each thousand, 1100 and up are context
 )
 
@@ -46,7 +46,7 @@ func ClassOf(t Type) Class {
 }
 
 // IsContext tells the types that fill tables and are no events.
-func (t Type) IsContext() bool { return t >= TypeProcessInfo && t <= TypeLoss }
+func (t Type) IsContext() bool { return t >= TypeProcessInfo && t <= TypeReport }
 
 // typeBytes holds what accessors hand out for a type, so that they need not convert.
 var typeBytes = func() (t [len(Types)][3][]byte) {
@@ -66,6 +66,9 @@ var (
 	bytesICMPv6  = []byte("ipv6-icmp")
 	bytesIPv4    = []byte("ipv4")
 	bytesIPv6    = []byte("ipv6")
+	bytesEgress  = []byte("egress")
+	bytesIngress = []byte("ingress")
+	bytesEvent   = []byte("event")
 )
 
 // einprogress is what a non-blocking connect returns when it goes well.
@@ -129,19 +132,15 @@ func (id FieldID) CarriedBy(c Class) bool {
 // as one string.
 func (id FieldID) NulIsSpace() bool { return refs[id].derive == DeriveJoin }
 
-// Host is what all events of a device have in common. Owned by the enricher; read-only while a batch is matched.
-type Host struct {
-	ID, Name   []byte
-	Seed       uint64 // from the boot id: makes entity ids of two boots differ
-	WallOffset int64  // wall clock minus monotonic clock, ns
-	Users      Users
-}
-
 // Event is one event with what is known of who did it. It borrows its records; see the owner of the batch.
 type Event struct {
 	Own          Record
-	Proc         Record // nil when unknown
-	Parent       Record // nil when unknown
+	Proc         Record // nil when unknown, as are all that follow
+	Parent       Record
+	Entry        Record // leaders: of the session by which the host was entered,
+	Session      Record // of the session,
+	Group        Record // of the process group
+	Report       Record // of TypeReport: what the source says besides
 	ParentEntity uint64 // 0 when unknown
 	Cat          Category
 	Host         *Host
@@ -165,19 +164,37 @@ func (e *Event) SetCategory() {
 	}
 }
 
+// part is the record that has a field.
 func (e *Event) part(r *ref) Record {
-	switch r.part {
-	case PartProc:
-		return e.Proc
-	case PartParent:
-		return e.Parent
-	case PartHost:
-		return nil
+	if r.part != PartOwn {
+		return e.Record(r.part)
 	}
 	if r.class != commonClass && e.Own.Class() != r.class {
 		return nil
 	}
 	return e.Own
+}
+
+// Record is the record of a part, nil when the event has none. Without one it has none of the part's fields, but those of
+// the host and those of PartReport that follow from the capture.
+func (e *Event) Record(p Part) Record {
+	switch p {
+	case PartOwn:
+		return e.Own
+	case PartProc:
+		return e.Proc
+	case PartParent:
+		return e.Parent
+	case PartEntry:
+		return e.Entry
+	case PartSession:
+		return e.Session
+	case PartGroup:
+		return e.Group
+	case PartReport:
+		return e.Report
+	}
+	return nil
 }
 
 // Int reads a field of kind integer, numeric string, boolean, entity id or time. ok is false when the event does not
@@ -188,6 +205,9 @@ func (e *Event) Int(id FieldID) (v int64, ok bool) {
 	r := &refs[id]
 	rec := e.part(r)
 	if rec == nil {
+		if r.part == PartReport {
+			return e.reportInt(r)
+		}
 		return 0, false
 	}
 	if r.slot != noSlot {
@@ -196,29 +216,91 @@ func (e *Event) Int(id FieldID) (v int64, ok bool) {
 		}
 	}
 	switch r.derive {
-	case DeriveHeader:
-		return e.header(id, rec)
+	case DeriveNone:
+		return 0, false
 	case DeriveNonzero:
 		if v, ok = rec.Int(int(r.from)); ok && v != 0 {
 			v = 1
 		}
 		return v, ok
+	case DeriveMemfdFlag:
+		v, ok = rec.Int(int(r.from))
+		return v >> (id - FieldMemfdCloexec) & 1, ok
+	case DeriveOwnID, DeriveRealID:
+		return e.reportInt(r)
+	}
+	return e.header(r, rec)
+}
+
+// header reads what stands in a record's header, or follows from it.
+func (e *Event) header(r *ref, rec Record) (int64, bool) {
+	switch r.derive {
+	case DerivePID:
+		return int64(rec.PID()), rec.PID() != 0
+	case DeriveEntity:
+		return int64(rec.Entity()), rec.Entity() != 0
+	case DeriveParentEntity:
+		return int64(e.ParentEntity), e.ParentEntity != 0
+	case DeriveTime:
+		return e.Wall(), true
+	case DeriveThread:
+		return int64(rec.TID()), rec.TID() != 0
+	case DeriveSame:
+		if rec.Entity() == 0 || e.Own.Entity() == 0 {
+			return 0, false
+		}
+		if rec.Entity() == e.Own.Entity() {
+			return 1, true
+		}
+		return 0, true
 	}
 	return 0, false
 }
 
-func (e *Event) header(id FieldID, rec Record) (int64, bool) {
-	switch id {
-	case FieldPID:
-		return int64(rec.PID()), rec.PID() != 0
-	case FieldEntityID:
-		return int64(rec.Entity()), rec.Entity() != 0
-	case FieldParentEntityID:
-		return int64(e.ParentEntity), e.ParentEntity != 0
-	case FieldTimestamp:
-		return e.Wall(), true
+// captured tells the device's own events, about which the capture says what a report would.
+func (e *Event) captured() bool { return e.Own.Flags()&FlagInline == 0 }
+
+// reportInt is what the capture says where no report does.
+func (e *Event) reportInt(r *ref) (int64, bool) {
+	if !e.captured() {
+		return 0, false
 	}
-	return int64(rec.TID()), rec.TID() != 0
+	switch r.derive {
+	case DeriveOwnID:
+		return e.Own.Int(int(r.from))
+	case DeriveRealID:
+		return e.real(r)
+	}
+	return 0, false
+}
+
+// real is a real id: of an event that has them (it may be what changed), else of the process.
+func (e *Event) real(r *ref) (int64, bool) {
+	if e.Own.Class() == ClassProcess {
+		if v, ok := e.Own.Int(int(r.from)); ok {
+			return v, true
+		}
+	}
+	if e.Proc == nil {
+		return 0, false
+	}
+	return e.Proc.Int(int(r.from))
+}
+
+// reportBytes is what the capture says where no report does.
+func (e *Event) reportBytes(r *ref) ([]byte, bool) {
+	if !e.captured() {
+		return nil, false
+	}
+	switch r.derive {
+	case DeriveEventKind:
+		return bytesEvent, true
+	case DeriveRealName:
+		if v, ok := e.real(r); ok && e.Host != nil {
+			return e.Host.Users.Name(uint32(v))
+		}
+	}
+	return nil, false
 }
 
 // Wall is the wall time of the event in ns since 1970.
@@ -235,11 +317,14 @@ func (e *Event) Wall() int64 {
 // Preconditions: id is known and of one of these kinds.
 func (e *Event) Bytes(id FieldID) (v []byte, ok bool) {
 	r := &refs[id]
-	if r.part == PartHost {
-		return e.host(id)
-	}
 	rec := e.part(r)
 	if rec == nil {
+		switch r.part {
+		case PartHost:
+			return e.host(id)
+		case PartReport:
+			return e.reportBytes(r)
+		}
 		return nil, false
 	}
 	if r.slot != noSlot {
@@ -267,6 +352,8 @@ func (e *Event) Bytes(id FieldID) (v []byte, ok bool) {
 		}
 		v = typeBytes[i][r.derive-DeriveCategory]
 		return v, len(v) > 0
+	case DeriveEventKind, DeriveRealName:
+		return e.reportBytes(r)
 	}
 	return e.derived(r, rec)
 }
@@ -313,17 +400,32 @@ func (e *Event) derived(r *ref, rec Record) ([]byte, bool) {
 			return bytesIPv4, true
 		}
 		return bytesIPv6, true
+	case DeriveDirection:
+		return e.direction()
+	}
+	return nil, false
+}
+
+// direction is seen from the host: who began.
+func (e *Event) direction() ([]byte, bool) {
+	if e.captured() {
+		switch e.Own.Type() {
+		case TypeConnect, TypeSend:
+			return bytesEgress, true
+		case TypeAccept:
+			return bytesIngress, true
+		}
 	}
 	return nil, false
 }
 
 func (e *Event) host(id FieldID) ([]byte, bool) {
 	switch {
-	case id == 80:
+	case id == FieldHostOSType:
 		return bytesLinux, true
 	case e.Host == nil:
 		return nil, false
-	case id == 81:
+	case id == FieldHostID:
 		return e.Host.ID, len(e.Host.ID) > 0
 	}
 	return e.Host.Name, len(e.Host.Name) > 0
@@ -357,71 +459,4 @@ func (e *Event) Truncated(id FieldID) bool {
 		return rec.Truncated(int(r.from))
 	}
 	return false
-}
-
-// Users maps user ids to names in fixed memory, filled from context records. When it is full a further name is
-// refused and counted; such users have an id and no name.
-type Users struct {
-	n       int
-	ids     [UsersMax]uint32
-	lens    [UsersMax]uint8
-	names   [UsersMax][UserNameMax]byte
-	Refused uint64
-}
-
-// UsersMax and UserNameMax bound the table: a device has a few dozen accounts, useradd allows 32 bytes a name.
-const (
-	UsersMax    = 128
-	UserNameMax = 32
-)
-
-// Set names a user.
-func (u *Users) Set(id uint32, name []byte) {
-	i := 0
-	for i < u.n && u.ids[i] != id {
-		i++
-	}
-	if i == UsersMax {
-		u.Refused++
-		return
-	}
-	if i == u.n {
-		u.n++
-	}
-	u.ids[i] = id
-	u.lens[i] = uint8(copy(u.names[i][:], name))
-}
-
-// Name finds the name of a user.
-func (u *Users) Name(id uint32) ([]byte, bool) {
-	for i := 0; i < u.n; i++ {
-		if u.ids[i] == id {
-			return u.names[i][:u.lens[i]], true
-		}
-	}
-	return nil, false
-}
-
-// startTick is the granularity of a start time in /proc (USER_HZ is 100 on every Linux ABI): entity ids use it, so that
-// a process found in /proc and one seen by the kernel programs get the same.
-const startTick = 10_000_000
-
-// EntityID names the process that started at start (ns since boot) as pid. It is stable for the life of the process and,
-// by seed, not reused across boots. It is never 0.
-func EntityID(seed uint64, pid uint32, start uint64) uint64 {
-	h := mix(seed ^ uint64(pid)<<32 ^ 0x9e3779b97f4a7c15)
-	h = mix(h ^ start/startTick)
-	if h == 0 {
-		return 1
-	}
-	return h
-}
-
-// mix is the finalizer of splitmix64: a bijection in which every input bit reaches every output bit.
-func mix(x uint64) uint64 {
-	x ^= x >> 30
-	x *= 0xbf58476d1ce4e5b9
-	x ^= x >> 27
-	x *= 0x94d049bb133111eb
-	return x ^ x>>31
 }

@@ -44,10 +44,13 @@ const (
 
 // Flags of a record.
 const (
-	FlagTruncated    = 1 << iota // some slot has SlotTruncated
-	FlagNoBTF                    // captured without kernel type information: no start time, arguments as they were asked for
-	FlagInline                   // the record brings its own process facts (JSON events)
-	FlagInlineParent             // of an inline context record: it is the parent of the next event's process
+	FlagTruncated     = 1 << iota // some slot has SlotTruncated
+	FlagNoBTF                     // captured without kernel type information: no start time, arguments as they were asked for
+	FlagInline                    // the record brings its own process facts (JSON events)
+	FlagInlineParent              // of an inline context record: it is the parent of the next event's process
+	FlagInlineEntry               // the same, its entry leader
+	FlagInlineSession             // the same, its session leader
+	FlagInlineGroup               // the same, its group leader
 )
 
 // RecordSizeMax bounds one record: two paths, an argument block and the slots, with room. The kernel programs build
@@ -93,6 +96,9 @@ func (r Record) PID() uint32 { return binary.LittleEndian.Uint32(r[offPID:]) }
 // TID is the thread id.
 func (r Record) TID() uint32 { return binary.LittleEndian.Uint32(r[offTID:]) }
 
+// Slots is the number of slots the record has room for.
+func (r Record) Slots() int { return int(binary.LittleEndian.Uint16(r[offSlots:])) }
+
 // Present is the bitmap of the slots that have a value.
 func (r Record) Present() uint64 { return binary.LittleEndian.Uint64(r[offPresent:]) }
 
@@ -110,6 +116,8 @@ func (r Record) Int(slot int) (int64, bool) {
 }
 
 // SetInt sets the number in the slot, which is not one of a string.
+//
+// Preconditions: slot is one of the first version of the schema, which every record has.
 func (r Record) SetInt(slot int, v int64) {
 	binary.LittleEndian.PutUint64(r[HeaderSize+8*slot:], uint64(v))
 	binary.LittleEndian.PutUint64(r[offPresent:], r.Present()|1<<uint(slot))
@@ -154,21 +162,9 @@ var errorTexts = [errorsMax]string{
 
 func (e Error) Error() string { return errorTexts[e] }
 
-// stringSlots holds, per class, the slots that are offsets into the heap.
-var stringSlots = [Classes]uint64{
-	ClassProcess: commonStrings | 1<<SlotExecutable | 1<<SlotName | 1<<SlotArgs | 1<<SlotCommandLine | 1<<SlotCwd,
-	ClassFile:    commonStrings | 1<<SlotPath | 1<<SlotFileName | 1<<SlotFileExtension,
-	ClassNetwork: commonStrings | 1<<SlotSourceIP | 1<<SlotDestinationIP | 1<<SlotTransport | 1<<SlotNetworkType,
-	ClassContext: 1<<SlotContextText | 1<<SlotContextText2,
-}
-
-const commonStrings = 1<<SlotAction | 1<<SlotTypes | 1<<SlotCategory | 1<<SlotOutcome | 1<<SlotUserName
-
-// addressSlots are the heap slots that must be 4 or 16 bytes long.
-const addressSlots = 1<<SlotSourceIP | 1<<SlotDestinationIP
-
-// Check says whether b is one whole record of this schema: afterwards every accessor is safe on it. It is for records
-// that come from outside the process (logs, the kernel's ring); it does not allocate.
+// Check says whether b is one whole record of this schema or of one since SchemaVersionMin, which may have fewer slots:
+// afterwards every accessor is safe on it. It is for records that come from outside the process (logs, the kernel's
+// ring); it does not allocate.
 func Check(b []byte) Error {
 	if len(b) < HeaderSize {
 		return ErrShort
@@ -184,11 +180,8 @@ func Check(b []byte) Error {
 		return ErrType
 	}
 	c := Types[ti].Class
-	slots := classSlots[c]
-	if int(binary.LittleEndian.Uint16(b[offSlots:])) != slots || size < HeaderSize+8*slots {
-		return ErrSlots
-	}
-	if r.Present()>>uint(slots) != 0 {
+	slots := r.Slots()
+	if slots < slotsMin[c] || slots > classSlots[c] || size < HeaderSize+8*slots || r.Present()>>uint(slots) != 0 {
 		return ErrSlots
 	}
 	for m, s := r.Present()&stringSlots[c], 0; m != 0; m, s = m>>1, s+1 {
@@ -200,7 +193,7 @@ func Check(b []byte) Error {
 		if off < uint64(HeaderSize+8*slots) || off+n > uint64(size) {
 			return ErrString
 		}
-		if c == ClassNetwork && addressSlots>>uint(s)&1 != 0 && n != 4 && n != 16 {
+		if addressSlots[c]>>uint(s)&1 != 0 && n != 4 && n != 16 {
 			return ErrString
 		}
 	}
@@ -211,13 +204,19 @@ func Check(b []byte) Error {
 //
 // Preconditions: Buf is at least RecordSizeMax long.
 type Builder struct {
-	Buf  []byte
-	size int
+	Buf   []byte
+	size  int
+	slots int
 }
 
-// Begin starts a record of type t; what Buf held is gone.
-func (b *Builder) Begin(t Type, time uint64) {
-	slots := ClassOf(t).Slots()
+// Begin starts a record with the slots that the sources of a device fill; what Buf held is gone.
+func (b *Builder) Begin(t Type, time uint64) { b.begin(t, time, ClassOf(t).SlotsCaptured()) }
+
+// BeginWide starts a record with every slot of the schema, for an event from outside.
+func (b *Builder) BeginWide(t Type, time uint64) { b.begin(t, time, ClassOf(t).Slots()) }
+
+func (b *Builder) begin(t Type, time uint64, slots int) {
+	b.slots = slots
 	b.size = HeaderSize + 8*slots
 	clear(b.Buf[:b.size])
 	binary.LittleEndian.PutUint16(b.Buf[offType:], uint16(t))
@@ -239,12 +238,23 @@ func (b *Builder) Flag(f uint16) {
 }
 
 func (b *Builder) set(slot int, v uint64) {
+	if slot >= b.slots {
+		noSuchSlot()
+	}
 	binary.LittleEndian.PutUint64(b.Buf[HeaderSize+8*slot:], v)
 	binary.LittleEndian.PutUint64(b.Buf[offPresent:], binary.LittleEndian.Uint64(b.Buf[offPresent:])|1<<uint(slot))
 }
 
+func noSuchSlot() { panic("BUG: record: the slot is one that Begin left out") }
+
 // Int sets a number.
 func (b *Builder) Int(slot int, v int64) { b.set(slot, uint64(v)) }
+
+// Or sets bits of a number, which has no others when it was not set before.
+func (b *Builder) Or(slot int, bits int64) {
+	old, _ := Record(b.Buf).Int(slot)
+	b.set(slot, uint64(old|bits))
+}
 
 // Bytes sets a string, array or address, at most max bytes of it (0: no cap of its own). What does not fit is cut and
 // flagged. truncated says that the value was cut before it came here.

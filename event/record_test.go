@@ -25,10 +25,36 @@ func sample(ty Type) Record {
 	return b.End()
 }
 
+// wide is a record with every slot of its class.
+func wide(ty Type) Record {
+	b := Builder{Buf: make([]byte, RecordSizeMax)}
+	b.BeginWide(ty, 5)
+	c := ClassOf(ty)
+	for s := range c.Slots() {
+		switch {
+		case addressSlots[c]>>s&1 != 0:
+			b.Bytes(s, make([]byte, 16), 0, false)
+		case stringSlots[c]>>s&1 != 0:
+			b.String(s, "/a.b", 0)
+		default:
+			b.Int(s, 1)
+		}
+	}
+	return b.End()
+}
+
 func TestCheck(t *testing.T) {
 	for i := range Types {
 		if r := sample(Types[i].Type); Check(r) != ErrNone {
 			t.Errorf("type %d: %v", Types[i].Type, Check(r))
+		}
+		r := wide(Types[i].Type)
+		if Check(r) != ErrNone || r.Slots() != r.Class().Slots() {
+			t.Errorf("type %d with all slots: %v", Types[i].Type, Check(r))
+		}
+		r[offSlots]++
+		if Check(r) != ErrSlots {
+			t.Errorf("type %d with one slot more: %v", Types[i].Type, Check(r))
 		}
 	}
 	file, net := sample(TypeFileRead), sample(TypeConnect)
@@ -50,8 +76,10 @@ func TestCheck(t *testing.T) {
 		}, ErrSize},
 		{"type", file, func(r Record) Record { r[4], r[5] = 0xff, 0xff; return r }, ErrType},
 		{"type of another class", file, func(r Record) Record { r[4], r[5] = 0xe9, 3; return r }, ErrSlots},
-		{"slots", file, func(r Record) Record { r[offSlots]--; return r }, ErrSlots},
+		{"slots of no version", file, func(r Record) Record { r[offSlots]--; return r }, ErrSlots},
 		{"present", file, func(r Record) Record { r[offPresent+7] = 0x80; return r }, ErrSlots},
+		{"present beyond its slots", file, func(r Record) Record { r[offPresent+SlotOriginalPath/8] |= 1 << (SlotOriginalPath % 8); return r }, ErrSlots},
+		{"heap in its slots", file, func(r Record) Record { r[offSlots]++; return r }, ErrString},
 		{"string before the heap", file, func(r Record) Record { r[HeaderSize+8*SlotPath] = 0; return r }, ErrString},
 		{"string behind the end", file, func(r Record) Record { r[HeaderSize+8*SlotPath+5] = 1; return r }, ErrString},
 		{"string by one", file, func(r Record) Record { r[HeaderSize+8*SlotPath+4] += 6; return r }, ErrString},
@@ -67,7 +95,7 @@ func TestCheck(t *testing.T) {
 func TestBuilderCuts(t *testing.T) {
 	b := Builder{Buf: make([]byte, RecordSizeMax)}
 	b.Begin(TypeExec, 1)
-	room := RecordSizeMax - HeaderSize - 8*ClassProcess.Slots()
+	room := RecordSizeMax - HeaderSize - 8*ClassProcess.SlotsCaptured()
 	b.String(SlotExecutable, "abcdef", 4)
 	b.Bytes(SlotArgs, bytes.Repeat([]byte{'x'}, room-4), 0, false)
 	b.Bytes(SlotCwd, []byte("y"), 0, false)
@@ -89,6 +117,18 @@ func TestBuilderCuts(t *testing.T) {
 	if r := b.End(); r.Present() != 0 || r.Flags() != 0 || Check(r) != ErrNone {
 		t.Errorf("present %x, flags %x: %v", r.Present(), r.Flags(), Check(r))
 	}
+}
+
+// TestNarrow: a slot that Begin has left out cannot be set.
+func TestNarrow(t *testing.T) {
+	b := Builder{Buf: make([]byte, RecordSizeMax)}
+	b.Begin(TypeExec, 1)
+	defer func() {
+		if recover() == nil {
+			t.Error("a slot was written over the heap")
+		}
+	}()
+	b.Int(ClassProcess.SlotsCaptured(), 1)
 }
 
 func TestSetInt(t *testing.T) {
@@ -120,6 +160,7 @@ func TestEntityID(t *testing.T) {
 func FuzzCheck(f *testing.F) {
 	for i := range Types {
 		f.Add([]byte(sample(Types[i].Type)))
+		f.Add([]byte(wide(Types[i].Type)))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if len(b) >= HeaderSize && b[len(b)-1]&1 == 0 {
@@ -137,27 +178,31 @@ func FuzzCheck(f *testing.F) {
 					r.Int(s)
 				}
 			}
-			return // never the record of an event
+			if r.Type() != TypeReport {
+				return // never a record of an event
+			}
+			readFields(t, &Event{Own: sample(TypeConnect), Report: r, Host: &Host{}})
+			return
 		}
 		ev := Event{Own: r, Host: &Host{}}
 		if r.Class() == ClassProcess {
-			ev.Proc, ev.Parent = r, r
+			ev.Proc, ev.Parent, ev.Entry, ev.Session, ev.Group = r, r, r, r, r
 		}
 		ev.SetCategory()
-		for i := range Fields {
-			fd := &Fields[i]
-			switch fd.Kind {
-			case KindString, KindStrings, KindIP:
-				v, ok := ev.Bytes(fd.ID)
-				if !ok && len(v) > 0 {
-					t.Fatalf("%s: absent, with %d bytes", fd.Name, len(v))
-				}
-			default:
-				ev.Int(fd.ID)
-			}
-			ev.Truncated(fd.ID)
-		}
+		readFields(t, &ev)
 	})
+}
+
+func readFields(t *testing.T, ev *Event) {
+	for i := range Fields {
+		fd := &Fields[i]
+		if fd.Kind.IsNumber() {
+			ev.Int(fd.ID)
+		} else if v, ok := ev.Bytes(fd.ID); !ok && len(v) > 0 {
+			t.Fatalf("%s: absent, with %d bytes", fd.Name, len(v))
+		}
+		ev.Truncated(fd.ID)
+	}
 }
 
 func TestErrorsHaveTexts(t *testing.T) {

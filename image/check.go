@@ -232,49 +232,15 @@ func (m *Image) checkInstr(in *Instr, checked map[uint64]bool) string {
 		if kind == event.KindStrings && other == event.KindStrings {
 			return "compares two arrays"
 		}
+	case OpExpr:
+		if int(in.Operand) >= m.Exprs.Programs() || m.Exprs.Later(in.Operand) {
+			return "no such program, or one that reads more than the event"
+		}
+		if event.FieldID(in.Field) != event.FieldEventType {
+			return wrong
+		}
 	}
 	return ""
-}
-
-func (m *Image) checkRules() error {
-	if len(m.Rules) > limits.RulesMax {
-		return refuse("rules", -1, "too many")
-	}
-	for i := range m.Rules {
-		r := &m.Rules[i]
-		for _, s := range [2]Span{r.ID, r.Name} {
-			if s.Len > limits.NameBytesMax || !within(s.Start, s.Len, len(m.Strings)) {
-				return refuse("rules", i, "name out of range")
-			}
-		}
-		n := uint32(r.NStages)
-		if r.Flags&RuleUntil != 0 {
-			n++
-		}
-		if r.NStages == 0 || r.NStages > limits.StagesMax-1 || !within(r.Stages, n, len(m.Stages)) {
-			return refuse("rules", i, "stages out of range")
-		}
-		sequence := r.Flags&RuleSequence != 0
-		if r.Flags&^(RuleSequence|RuleUntil) != 0 || !sequence && (r.NStages != 1 || r.Flags != 0 || r.MaxSpan != 0) || sequence && r.NStages < 2 {
-			return refuse("rules", i, "neither one event nor a sequence")
-		}
-		if r.Severity > 3 || r.Action > 2 || r.MaxSpan > 1<<63-1 {
-			return refuse("rules", i, "severity, action or maxspan out of range")
-		}
-		keys := m.Stages[r.Stages].NKeys
-		for j := range n {
-			s := &m.Stages[r.Stages+j]
-			if s.NKeys != keys || keys > limits.KeysMax || !within(s.Keys, s.NKeys, len(m.Keys)) {
-				return refuse("rules", i, "join keys out of range")
-			}
-			for _, k := range m.Keys[s.Keys : s.Keys+s.NKeys] {
-				if !knownField(k.Field) || k.Optional > 1 {
-					return refuse("rules", i, "unknown join key")
-				}
-			}
-		}
-	}
-	return nil
 }
 
 func (m *Image) checkRefs() error {

@@ -22,7 +22,16 @@ func instr(t *testing.T, p *parts, op image.Op) (*image.Instr, string) {
 	return nil, ""
 }
 
-const pair = 3 // the sequence among the sample's rules
+// Some of the sample's rules, and their first stages.
+const (
+	pair, pairStage       = 3, 3
+	long                  = 4
+	dropped, droppedStage = 5, 7
+	thrice, thriceStage   = 6, 10
+	both, bothStage       = 7, 11
+	child, childStage     = 8, 13
+	mark, inherit         = 9, 10
+)
 
 // TestRefusedTables spoils one entry of each table after the other. The error names the table, or, for what only an
 // instruction or a rule gives a meaning, that instruction or rule.
@@ -109,7 +118,7 @@ func TestRefusedTables(t *testing.T) {
 			return "sets 1: overlaps"
 		})},
 		{"operation", first(func(p *parts) string {
-			table[image.Instr](p, secCode)[0].Op = image.OpFieldStr + 1
+			table[image.Instr](p, secCode)[0].Op = image.OpExpr + 1
 			return "code 0: unknown operation"
 		})},
 		{"comparison", first(func(p *parts) string {
@@ -167,7 +176,7 @@ func TestRefusedTables(t *testing.T) {
 			table[image.Rule](p, secRules)[pair].NStages = limits.StagesMax
 			return "rules 3: stages"
 		})},
-		{"stages beyond", first(func(p *parts) string { table[image.Rule](p, secRules)[pair].Stages++; return "rules 3: stages" })},
+		{"stages beyond", first(func(p *parts) string { table[image.Rule](p, secRules)[pair].Stages = big; return "rules 3: stages" })},
 		{"unknown flag", first(func(p *parts) string { table[image.Rule](p, secRules)[0].Flags = 4; return "rules 0: neither" })},
 		{"sequence of one", first(func(p *parts) string {
 			table[image.Rule](p, secRules)[0].Flags = image.RuleSequence
@@ -186,13 +195,15 @@ func TestRefusedTables(t *testing.T) {
 			return "rules 3: severity"
 		})},
 		{"keys of a stage", first(func(p *parts) string {
-			s := table[image.Stage](p, secStages)
-			s[len(s)-1].NKeys = 1
+			table[image.Stage](p, secStages)[pairStage+1].NKeys = 1
 			return "rules 3: join keys"
 		})},
+		{"reads of a stage", first(func(p *parts) string {
+			table[image.Stage](p, secStages)[pairStage].NReads = 1
+			return "rules 3: fields of a stage"
+		})},
 		{"keys beyond", first(func(p *parts) string {
-			s := table[image.Stage](p, secStages)
-			s[len(s)-1].Keys = big
+			table[image.Stage](p, secStages)[pairStage+2].Keys = big
 			return "rules 3: join keys"
 		})},
 		{"unknown key", first(func(p *parts) string { table[image.Key](p, secKeys)[0].Field = 159; return "rules 3: unknown join key" })},
@@ -201,6 +212,85 @@ func TestRefusedTables(t *testing.T) {
 			return "rules 3: unknown join key"
 		})},
 	}
+	rule := func(i int, what string, f func(r *image.Rule)) spoil {
+		return spoil{fmt.Sprintf("rule %d %s", i, what), first(func(p *parts) string {
+			f(&table[image.Rule](p, secRules)[i])
+			return fmt.Sprintf("rules %d: %s", i, what)
+		})}
+	}
+	stage := func(i, at int, what string, f func(s *image.Stage)) spoil {
+		return spoil{fmt.Sprintf("rule %d stage %d %s", i, at, what), first(func(p *parts) string {
+			f(&table[image.Stage](p, secStages)[at])
+			return fmt.Sprintf("rules %d: %s", i, what)
+		})}
+	}
+	const form, suppression, runs, program = "neither", "suppression", "runs or flags", "no such program"
+	cases = append(cases,
+		rule(0, form, func(r *image.Rule) { r.Flags = 32 }),
+		rule(0, form, func(r *image.Rule) { r.Flags = image.RuleSequence | image.RuleSample }),
+		rule(long, form, func(r *image.Rule) { r.Flags = image.RuleMark }),
+		rule(thrice, form, func(r *image.Rule) { r.Flags = image.RuleSample }),
+		rule(dropped, form, func(r *image.Rule) { r.Flags = image.RuleSample }),
+		rule(dropped, form, func(r *image.Rule) { r.MaxSpan = 0 }),
+		rule(both, form, func(r *image.Rule) { r.MaxSpan = 1 }),
+		rule(pair, form, func(r *image.Rule) { r.Flags = image.RuleSample | image.RuleUntil }),
+		rule(child, "a mark that it does not set", func(r *image.Rule) { r.Mark = 1 }),
+		rule(child, "mark not in order", func(r *image.Rule) { r.Flags, r.Mark = image.RuleMark, 1 }),
+		rule(mark, "mark not in order", func(r *image.Rule) { r.Mark = 1 }),
+		spoil{"two rules that begin processes", first(func(p *parts) string {
+			table[image.Rule](p, secRules)[mark].Flags = image.RuleInherit
+			return "rules 10: behind the last"
+		})},
+		rule(inherit, "behind rules that set marks", func(r *image.Rule) { r.Flags = 0 }),
+		rule(inherit, form, func(r *image.Rule) { r.SuppressFor = 1 }),
+		rule(long, suppression, func(r *image.Rule) { r.SuppressFor = 1 << 63 }),
+		rule(long, suppression, func(r *image.Rule) { r.SuppressFor = 0 }),
+		rule(long, suppression, func(r *image.Rule) { r.SuppressBy = big }),
+		rule(long, suppression, func(r *image.Rule) { r.NSuppressBy = limits.SuppressKeysMax + 1 }),
+		rule(child, suppression, func(r *image.Rule) { r.SuppressBy = 1 }),
+
+		spoil{"nothing but missing events", first(func(p *parts) string {
+			for i := range 3 {
+				table[image.Stage](p, secStages)[droppedStage+i].Flags = image.StageMissing
+			}
+			return "rules 5: neither"
+		})},
+		stage(thrice, thriceStage, form, func(s *image.Stage) { s.Runs = 1 }),
+		stage(0, 0, form, func(s *image.Stage) { s.Runs = 2 }),
+		stage(0, 0, form, func(s *image.Stage) { s.Flags = image.StageKeep }),
+		stage(both, bothStage+1, form, func(s *image.Stage) { s.Flags = image.StageMissing }),
+		stage(pair, pairStage+2, "until with", func(s *image.Stage) { s.Runs = 2 }),
+		stage(pair, pairStage+2, "until with", func(s *image.Stage) { s.Flags = image.StageKeep }),
+		stage(thrice, thriceStage, runs, func(s *image.Stage) { s.Runs = 0 }),
+		stage(thrice, thriceStage, runs, func(s *image.Stage) { s.Runs = limits.RunsMax + 1 }),
+		stage(thrice, thriceStage, runs, func(s *image.Stage) { s.Flags = 4 }),
+		stage(thrice, thriceStage, runs, func(s *image.Stage) { s.Flags = image.StageMissing }),
+		stage(dropped, droppedStage+1, runs, func(s *image.Stage) { s.Flags |= image.StageKeep }),
+		stage(child, childStage, program, func(s *image.Stage) { s.Later = 4 }),
+		stage(child, childStage, program, func(s *image.Stage) { s.Later = 1 << 31 }),
+		stage(child, childStage, program, func(s *image.Stage) { s.Later = 1 }), // reads the event alone
+		spoil{"no rule that begins processes", first(func(p *parts) string {
+			s := p.sections[secRules]
+			p.sections[secRules] = s[:len(s)-entrySizes[secRules]]
+			return "rules: marks that no rule sets"
+		})},
+		spoil{"no rule that sets the mark", first(func(p *parts) string {
+			s := p.sections[secRules]
+			p.sections[secRules] = s[:len(s)-2*entrySizes[secRules]]
+			return "rules: marks that no rule sets"
+		})},
+		spoil{"a program that reads more than the event", func(t *testing.T, p *parts) string {
+			in, at := instr(t, p, image.OpExpr)
+			in.Operand = 1
+			return at + "no such program"
+		}},
+		spoil{"a program's field", func(t *testing.T, p *parts) string {
+			in, at := instr(t, p, image.OpExpr)
+			in.Field = uint16(event.FieldPID)
+			return at
+		}},
+		spoil{"expressions", first(func(p *parts) string { p.sections[secExprs][0]++; return "expressions: expr: no table" })},
+	)
 	for section, name := range map[int]string{secAlways: "always", secEager: "eager"} {
 		cases = append(cases,
 			spoil{name + " begins elsewhere", first(func(p *parts) string { table[uint32](p, section)[0]++; return name })},
@@ -210,7 +300,7 @@ func TestRefusedTables(t *testing.T) {
 			spoil{name + " entry", first(func(p *parts) string { table[uint32](p, section)[event.Categories+1] = big; return name })},
 		)
 	}
-	for op, name := range []string{"test", "integer", "integer set", "address set", "", "constant", "field", "field"} {
+	for op, name := range []string{"test", "integer", "integer set", "address set", "", "constant", "field", "field", "program"} {
 		if name == "" {
 			continue // presence has no operand
 		}

@@ -33,13 +33,33 @@ const goldenEvents = `{"event.category":"process","event.action":"exec","process
 {"@timestamp":"2026-01-01T00:02:00Z","event.category":"file","event.action":"creation","file.path":"/tmp/x","user.id":"1","process.name":"a"}
 {"@timestamp":"2026-01-01T00:02:01Z","event.category":"process","event.action":"end","process.executable":"/bin/q","process.name":"a","user.id":"1"}
 {"@timestamp":"2026-01-01T00:02:02Z","event.category":"process","event.action":"exec","process.executable":"/tmp/y","process.name":"a","user.id":"1"}
+{"@timestamp":"2026-01-01T00:02:03Z","event.category":"process","event.action":"exec","process.executable":"/opt/a/long/path/to/b"}
+{"@timestamp":"2026-01-01T00:02:04Z","event.category":"process","event.action":"exec","process.executable":"/opt/a/long/path/to/b"}
+{"@timestamp":"2026-01-01T00:02:05Z","event.category":"process","event.action":"exec","process.executable":"/opt/a/long/path/to/c"}
+{"@timestamp":"2026-01-01T00:03:00Z","event.category":"file","event.action":"creation","file.path":"/srv/a","user.id":"7"}
+{"@timestamp":"2026-01-01T00:03:01Z","event.category":"file","event.action":"creation","file.path":"/srv/b","user.id":"7"}
+{"@timestamp":"2026-01-01T00:03:02Z","event.category":"process","event.action":"exec","process.executable":"/srv/c","user.id":"7"}
+{"@timestamp":"2026-01-01T00:03:03Z","event.category":"process","event.action":"exec","process.executable":"/srv/a","user.id":"7"}
+{"@timestamp":"2026-01-01T00:03:04Z","event.category":"process","event.action":"end","process.executable":"/bin/q","user.id":"7"}
+{"@timestamp":"2026-01-01T00:03:05Z","event.category":"process","event.action":"exec","process.executable":"/srv/b","user.id":"7"}
+{"@timestamp":"2026-01-01T00:04:00Z","event.category":"process","event.action":"exec","process.executable":"/bin/retry","user.id":"9"}
+{"@timestamp":"2026-01-01T00:04:01Z","event.category":"process","event.action":"exec","process.executable":"/bin/retry","user.id":"9"}
+{"@timestamp":"2026-01-01T00:04:02Z","event.category":"process","event.action":"exec","process.executable":"/bin/retry","user.id":"8"}
+{"@timestamp":"2026-01-01T00:04:03Z","event.category":"process","event.action":"exec","process.executable":"/bin/retry","user.id":"9"}
+{"@timestamp":"2026-01-01T00:05:00Z","event.category":"network","destination.ip":"10.0.2.1","destination.port":9,"user.id":"9"}
+{"@timestamp":"2026-01-01T00:05:01Z","event.category":"file","event.action":"open","file.path":"/etc/s","user.id":"8"}
+{"@timestamp":"2026-01-01T00:05:02Z","event.category":"file","event.action":"open","file.path":"/etc/s","user.id":"9"}
+{"@timestamp":"2026-01-01T00:06:00Z","event.category":"process","event.action":"exec","process.executable":"/bin/cat","process.entity_id":"0x30","process.parent.entity_id":"0x20"}
+{"@timestamp":"2026-01-01T00:06:01Z","event.category":"process","event.action":"exec","process.executable":"/bin/boss","process.entity_id":"0x20"}
+{"@timestamp":"2026-01-01T00:06:02Z","event.category":"process","event.action":"exec","process.executable":"/bin/cat","process.entity_id":"0x31","process.parent.entity_id":"0x20"}
+{"@timestamp":"2026-01-01T00:06:03Z","event.category":"process","event.action":"exec","process.executable":"/bin/cat","process.entity_id":"0x41","process.parent.entity_id":"0x31"}
 `
 
-const goldenAlerts = "shell shell net order order order pair"
+const goldenAlerts = "shell shell net order order order pair long long dropped thrice both child"
 
-// TestGolden loads the image that the first program of this format wrote, and runs events through it: what a device has
-// in its slot stays readable as long as the format and the schema have their numbers. When one of these changes, the new
-// golden image stands beside the old, which must then be refused by its version.
+// TestGolden loads the image that the first program of this format wrote, and runs events through it: what a device
+// has in its slot stays readable as long as the format and the schema have their numbers. When one of these changes,
+// the new golden image stands beside the old, which must then be refused by its version.
 func TestGolden(t *testing.T) {
 	entries, err := os.ReadDir("testdata")
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/kestrel-detection/kestrel/cbor"
 	"github.com/kestrel-detection/kestrel/dfa"
 	"github.com/kestrel-detection/kestrel/event"
+	"github.com/kestrel-detection/kestrel/expr"
 	"github.com/kestrel-detection/kestrel/limits"
 )
 
@@ -30,6 +31,7 @@ type Image struct {
 	Ranges    []Range
 	Sets      []Span
 	Consts    []Span
+	Exprs     *expr.Set
 	Refs      []Ref
 	Rules     []Rule
 	Stages    []Stage
@@ -37,6 +39,9 @@ type Image struct {
 	Always    []uint32
 	Eager     []uint32
 	Automata  []*dfa.Set // by FieldSet
+
+	Alerting int // rules that raise alerts: they come first
+	Marks    int // rules that set marks: they follow
 }
 
 // Parts of an image's tables that an Error names.
@@ -109,6 +114,11 @@ func Load(b []byte) (*Image, error) {
 	if err := m.cast(sections); err != nil {
 		return nil, err
 	}
+	exprs, err := expr.Load(sections[secExprs])
+	if err != nil {
+		return nil, refuse(sectionNames[secExprs], -1, err.Error())
+	}
+	m.Exprs = exprs
 	if !utf8.ValidString(m.Name) || !utf8.ValidString(m.Version) || !utf8.Valid(m.Strings) {
 		return nil, refuse("strings", -1, "not UTF-8")
 	}

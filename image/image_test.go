@@ -12,6 +12,7 @@ import (
 
 	"github.com/kestrel-detection/kestrel/cbor"
 	"github.com/kestrel-detection/kestrel/event"
+	"github.com/kestrel-detection/kestrel/expr"
 	"github.com/kestrel-detection/kestrel/image"
 	"github.com/kestrel-detection/kestrel/image/build"
 	"github.com/kestrel-detection/kestrel/ir"
@@ -32,6 +33,7 @@ const (
 	secRanges
 	secSets
 	secConsts
+	secExprs
 	secRefs
 	secRules
 	secStages
@@ -41,8 +43,8 @@ const (
 	secAutomata
 )
 
-// TestLayout holds the sizes and places that package image's documentation of the format names: an image is read where it
-// lies.
+// TestLayout holds the sizes and places that package image's documentation of the format names: an image is read where
+// it lies.
 func TestLayout(t *testing.T) {
 	for _, c := range []struct {
 		what      string
@@ -64,11 +66,16 @@ func TestLayout(t *testing.T) {
 		{"Span", unsafe.Sizeof(image.Span{}), 8},
 		{"Range", unsafe.Sizeof(image.Range{}), 32},
 		{"Ref", unsafe.Sizeof(image.Ref{}), 8},
-		{"Rule", unsafe.Sizeof(image.Rule{}), 32},
+		{"Rule", unsafe.Sizeof(image.Rule{}), 48},
 		{"Rule.MaxSpan", unsafe.Offsetof(image.Rule{}.MaxSpan), 16},
-		{"Rule.NStages", unsafe.Offsetof(image.Rule{}.NStages), 28},
-		{"Rule.Flags", unsafe.Offsetof(image.Rule{}.Flags), 31},
-		{"Stage", unsafe.Sizeof(image.Stage{}), 8},
+		{"Rule.SuppressFor", unsafe.Offsetof(image.Rule{}.SuppressFor), 24},
+		{"Rule.SuppressBy", unsafe.Offsetof(image.Rule{}.SuppressBy), 36},
+		{"Rule.NStages", unsafe.Offsetof(image.Rule{}.NStages), 40},
+		{"Rule.Flags", unsafe.Offsetof(image.Rule{}.Flags), 43},
+		{"Rule.Mark", unsafe.Offsetof(image.Rule{}.Mark), 45},
+		{"Stage", unsafe.Sizeof(image.Stage{}), 16},
+		{"Stage.Later", unsafe.Offsetof(image.Stage{}.Later), 8},
+		{"Stage.Flags", unsafe.Offsetof(image.Stage{}.Flags), 14},
 		{"Key", unsafe.Sizeof(image.Key{}), 4},
 	} {
 		if c.got != c.want {
@@ -113,14 +120,35 @@ func sample() *ir.Ruleset {
 				ir.FieldTest{Left: event.FieldPID, Right: event.FieldParentPID, Cmp: ir.Lt},
 			}},
 		}}},
-		{ID: "pair", Name: "A download that runs", Severity: ir.Critical, Action: ir.ActionBlock, Sequence: true, MaxSpan: time.Minute,
+		{ID: "pair", Name: "A download that runs", Severity: ir.Critical, Action: ir.ActionBlock, Form: ir.FormSequence, MaxSpan: time.Minute,
 			Stages: []ir.Stage{
 				{Category: event.CategoryFile, Cond: text(event.FieldFilePath, ir.Wildcard, "/tmp/*"), Keys: key(event.FieldUserID, event.FieldName)},
 				{Category: event.CategoryProcess, Cond: text(event.FieldExecutable, ir.Contains, "tmp"), Keys: key(event.FieldUserID, event.FieldName)},
 			},
 			Until: &ir.Stage{Category: event.CategoryProcess, Cond: text(event.FieldEventType, ir.Exact, "end"), Keys: key(event.FieldUserID, event.FieldName)},
 		},
+		{ID: "long", Name: "A long path", Stages: []ir.Stage{{Category: event.CategoryProcess, Cond: longPath()}},
+			Suppress: &ir.Suppress{By: []event.FieldID{event.FieldExecutable}, For: time.Hour}},
+		{ID: "dropped", Name: "A file that runs", Form: ir.FormSequence, MaxSpan: time.Minute, Stages: []ir.Stage{
+			{Category: event.CategoryFile, Cond: text(event.FieldFilePath, ir.Prefix, "/srv/"), Keys: key(event.FieldUserID)},
+			{Category: event.CategoryProcess, Cond: text(event.FieldEventType, ir.Exact, "end"), Keys: key(event.FieldUserID), Missing: true},
+			{Category: event.CategoryProcess, Keys: key(event.FieldUserID), Cond: ir.Test{X: ir.Op{Fn: ir.FnEq, Args: []ir.Expr{
+				ir.Value{Field: event.FieldExecutable, Stage: ir.Own}, ir.Value{Field: event.FieldFilePath}}}}},
+		}},
+		{ID: "thrice", Name: "Three in a row", Form: ir.FormSequence, Stages: []ir.Stage{
+			{Category: event.CategoryProcess, Cond: text(event.FieldName, ir.Exact, "retry"), Keys: key(event.FieldUserID), Runs: 3}}},
+		{ID: "both", Name: "In any order", Form: ir.FormSample, Stages: []ir.Stage{
+			{Category: event.CategoryFile, Cond: text(event.FieldFilePath, ir.Exact, "/etc/s"), Keys: key(event.FieldUserID)},
+			{Category: event.CategoryNetwork, Cond: ir.IntTest{Field: event.FieldDestinationPort, Value: 9}, Keys: key(event.FieldUserID)}}},
+		{ID: "child", Name: "A child", Stages: []ir.Stage{{Category: event.CategoryProcess, Cond: ir.And{Args: []ir.Node{
+			text(event.FieldName, ir.Exact, "cat"),
+			ir.Lineage{Rel: ir.ChildOf, Event: &ir.Stage{Category: event.CategoryProcess, Cond: text(event.FieldName, ir.Exact, "boss")}}}}}}},
 	}}
+}
+
+func longPath() ir.Node {
+	return ir.Test{X: ir.Op{Fn: ir.FnGe, Args: []ir.Expr{
+		ir.Op{Fn: ir.FnLength, Args: []ir.Expr{ir.Value{Field: event.FieldExecutable, Stage: ir.Own}}}, ir.Lit{Value: int64(20)}}}}
 }
 
 func built(tb testing.TB) []byte {
@@ -217,7 +245,9 @@ func TestLoad(t *testing.T) {
 		for _, r := range img.Rules {
 			got = append(got, fmt.Sprintf("%s|%s|%d|%d|%d|%d|%d", img.String(r.ID), img.Text(r.Name), r.Severity, r.Action, r.MaxSpan, r.NStages, r.Flags))
 		}
-		want := "shell|A shell|2|2|0|1|0 net|A connection|0|0|0|1|0 order|Order|1|0|0|1|0 pair|A download that runs|3|1|60000000000|2|3"
+		want := "shell|A shell|2|2|0|1|0 net|A connection|0|0|0|1|0 order|Order|1|0|0|1|0 pair|A download that runs|3|1|60000000000|2|5 " +
+			"long|A long path|0|0|0|1|0 dropped|A file that runs|0|0|60000000000|3|1 thrice|Three in a row|0|0|0|1|1 " +
+			"both|In any order|0|0|0|2|2 child|A child|0|0|0|1|0 child|child|0|0|0|1|8 ||0|0|0|1|16"
 		if strings.Join(got, " ") != want {
 			t.Errorf("rules %q", got)
 		}
@@ -228,6 +258,9 @@ func TestLoad(t *testing.T) {
 		}
 		if len(image.List(img.Always, event.CategoryProcess)) == 0 || len(image.List(img.Eager, event.CategoryFile)) == 0 {
 			t.Error("no predicate that always runs, or no field that files are scanned for")
+		}
+		if img.Alerting != 9 || img.Marks != 1 || img.Exprs.Programs() != 3 {
+			t.Errorf("%d rules raise alerts, %d marks, %d programs", img.Alerting, img.Marks, img.Exprs.Programs())
 		}
 		if img.Atoms() == 0 || len(img.Automata) != len(img.Fields) {
 			t.Errorf("%d atoms, %d automata for %d fields", img.Atoms(), len(img.Automata), len(img.Fields))
@@ -258,7 +291,7 @@ func TestRefused(t *testing.T) {
 		{"name that is no text", change(func(p *parts) { p.name = "\xff" }), "strings"},
 		{"version that is no text", change(func(p *parts) { p.version = "\xff" }), "strings"},
 		{"no sections", change(func(p *parts) { p.sections = nil }), "file: 0 sections"},
-		{"a section less", change(func(p *parts) { p.sections = p.sections[:secAutomata-1] }), "file: 17 sections"},
+		{"a section less", change(func(p *parts) { p.sections = p.sections[:secAutomata-1] }), "file: 18 sections"},
 		{"no automata", change(func(p *parts) { p.sections = p.sections[:secAutomata] }), "fields"},
 		{"an automaton more", change(func(p *parts) { p.sections = append(p.sections, p.sections[secAutomata]) }), "fields"},
 		{"byte after the end", append(bytes.Clone(good), 0), "byte"},
@@ -324,17 +357,30 @@ func TestRefusedForm(t *testing.T) {
 			return b
 		}), fmt.Sprintf("section %d: padding is not zero", i))
 	}
-	// Eight zeros align as none do: then the same content would have two encodings.
-	refused(t, write(same, func(i, pad int) []byte {
-		if i == 0 && pad == 0 || i > 0 && pad == 0 {
-			pad = 8
+	// Eight zeros align as none do: then the same content would have two encodings. Some length of the version leaves
+	// no padding before the first section.
+	tried := false
+	for range 8 {
+		none := false
+		file := write(same, func(i, pad int) []byte {
+			if i == 0 && pad == 0 {
+				none, pad = true, 8
+			}
+			return make([]byte, pad)
+		})
+		if none {
+			tried = true
+			refused(t, file, "section 0: padding is not zero, or more")
 		}
-		return make([]byte, pad)
-	}), "")
+		good.version += "x"
+	}
+	if !tried {
+		t.Error("no version leaves the padding out")
+	}
 }
 
 // entrySizes are the sizes of the entries of the sections before the automata.
-var entrySizes = [secAutomata]int{1, 16, 4, 4, 12, 4, 16, 12, 8, 32, 8, 8, 8, 32, 8, 4, 4, 4}
+var entrySizes = [secAutomata]int{1, 16, 4, 4, 12, 4, 16, 12, 8, 32, 8, 8, 1, 8, 48, 16, 4, 4, 4}
 
 // TestRefusedCut takes a byte and an entry off the end of each section: the first is named as what it is, the second
 // leaves something without what it points to.
@@ -371,6 +417,11 @@ func FuzzLoad(f *testing.F) {
 	for i, s := range p.sections {
 		f.Add(uint8(i), s)
 	}
+	b := event.Builder{Buf: make([]byte, event.RecordSizeMax)}
+	b.Begin(event.TypeExec, 1)
+	b.String(event.SlotExecutable, "/bin/sh", 0)
+	ctx := expr.Context{Event: &event.Event{Own: b.End()}}
+	ctx.Event.Proc = ctx.Event.Own
 	f.Fuzz(func(t *testing.T, section uint8, content []byte) {
 		p := *p
 		p.sections = append([][]byte(nil), p.sections...)
@@ -385,6 +436,10 @@ func FuzzLoad(f *testing.F) {
 		}
 		for i := range img.Rules {
 			_ = img.String(img.Rules[i].ID) + img.String(img.Rules[i].Name)
+		}
+		sc := img.Exprs.NewScratch()
+		for p := range img.Exprs.Programs() {
+			img.Exprs.Eval(uint32(p), &ctx, sc)
 		}
 		for c := event.CategoryOther; c < event.Categories; c++ {
 			for _, i := range image.List(img.Always, c) {

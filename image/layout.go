@@ -17,7 +17,7 @@ import "github.com/kestrel-detection/kestrel/event"
 // Magic is the first item of an image, FormatVersion the second.
 const (
 	Magic         = "kestrel-rules"
-	FormatVersion = 1
+	FormatVersion = 2
 	align         = 8
 )
 
@@ -35,6 +35,7 @@ const (
 	secRanges           // Range
 	secSets             // Span: sets of secInts and of secRanges
 	secConsts           // Span: constants in secStrings
+	secExprs            // package expr: programs for computed values
 	secRefs             // Ref
 	secRules            // Rule
 	secStages           // Stage
@@ -45,7 +46,7 @@ const (
 )
 
 var sectionNames = [secAutomata]string{"strings", "fields", "atom tests", "test list", "tests", "test predicates",
-	"predicates", "code", "integers", "address ranges", "sets", "constants", "references", "rules", "stages", "keys",
+	"predicates", "code", "integers", "address ranges", "sets", "constants", "expressions", "references", "rules", "stages", "keys",
 	"always", "eager"}
 
 // FieldSet ties a field to its automaton.
@@ -88,6 +89,7 @@ const (
 	OpOrder              // Operand: constant, Flags: comparison
 	OpFieldInt           // Operand: other field, Flags: comparison
 	OpFieldStr           // Operand: other field, Flags: FlagFold
+	OpExpr               // Operand: program of secExprs, true or, negated, false; Field: event.FieldEventType
 	opsEnd
 )
 
@@ -141,27 +143,53 @@ type Ref struct {
 // StageUntil is the number of the until condition among a rule's stages; it is the top bit of a stage mask.
 const StageUntil = 31
 
-// Flags of a rule.
+// Flags of a rule. A rule with none of the first two is of one event.
 const (
 	RuleSequence = 1 << iota
+	RuleSample
 	RuleUntil
+	// RuleMark rules raise no alert: the process of an event that fits is noted under the number Mark, for the lineage
+	// tests of other rules.
+	RuleMark
+	// RuleInherit is the rule that says which events begin a process: it takes over what is noted of its ancestors.
+	RuleInherit
+	ruleFlagsEnd
 )
 
-// Rule is one rule.
+// Rule is one rule. Rules that raise alerts come first, then those with RuleMark, then the one with RuleInherit.
 type Rule struct {
-	ID, Name Span // in secStrings
-	MaxSpan  uint64
-	Stages   uint32 // first of its stages
-	NStages  uint8
-	Severity uint8 // 0 low .. 3 critical
-	Action   uint8 // 0 alert, 1 block, 2 kill
-	Flags    uint8
+	ID, Name    Span // in secStrings
+	MaxSpan     uint64
+	SuppressFor uint64 // ns; 0: every match raises an alert
+	Stages      uint32 // first of its stages
+	SuppressBy  uint32 // first of the keys to suppress by, in secKeys
+	NStages     uint8
+	Severity    uint8 // 0 low .. 3 critical
+	Action      uint8 // 0 alert, 1 block, 2 kill
+	Flags       uint8
+	NSuppressBy uint8
+	Mark        uint8 // with RuleMark
+	_           uint16
 }
+
+// Flags of a stage.
+const (
+	// StageMissing: no event may fit the stage between those of the stages beside it.
+	StageMissing = 1 << iota
+	// StageKeep: later stages read fields of the event that this stage took, so states of different events wait side by
+	// side.
+	StageKeep
+	stageFlagsEnd
+)
 
 // Stage is one step of a rule; until, where there is one, is one more behind the last.
 type Stage struct {
-	Keys  uint32 // first of its keys
-	NKeys uint32
+	Keys   uint32 // first of its keys
+	NKeys  uint16
+	NReads uint16 // with StageKeep: the fields that later stages read, in secKeys behind the keys
+	Later  uint32 // program of secExprs plus one: what remains to be tested when the earlier events are known; 0: nothing
+	Runs   uint16 // events in a row that the stage takes, at least 1
+	Flags  uint16
 }
 
 // Key is one join key.

@@ -41,6 +41,16 @@ const (
 	ActionKill
 )
 
+// Form is what a rule joins.
+type Form uint8
+
+// The forms.
+const (
+	FormEvent    Form = iota // one stage, one event
+	FormSequence             // stages in order
+	FormSample               // stages in any order, an event each
+)
+
 // Rule is one rule.
 type Rule struct {
 	ID, Name string
@@ -49,17 +59,27 @@ type Rule struct {
 	Tags     []string
 	Mitre    []string
 	File     string
-	Sequence bool
+	Form     Form
 	Stages   []Stage
 	Until    *Stage
 	MaxSpan  time.Duration // 0: no bound
+	Suppress *Suppress     // nil: every match raises an alert
 }
 
-// Stage is one step of a sequence, or the whole of an event query.
+// Suppress keeps a rule from raising alerts anew for the same values of its fields, taken from the last event, for a
+// time that begins with an alert.
+type Suppress struct {
+	By  []event.FieldID
+	For time.Duration
+}
+
+// Stage is one step of a sequence or sample, or the whole of an event query.
 type Stage struct {
 	Category event.Category
 	Cond     Node
 	Keys     []Key // join keys, the same number in every stage
+	Runs     int   // events in a row that the step takes; 0 is 1
+	Missing  bool  // no event may fit the step between the events beside it
 }
 
 // Key is one join key. An event whose key is null takes part only when the key is optional.
@@ -69,7 +89,7 @@ type Key struct {
 }
 
 // Node is a condition. The concrete types are And, Or, Not, Const, IsTrue, Present, StringTest, IntTest, IntIn, IPIn,
-// StringOrder and FieldTest.
+// StringOrder, FieldTest, Test, IsNull and Lineage.
 type Node interface{ node() }
 
 // Truth is a value of three-valued logic.
@@ -174,6 +194,108 @@ type FieldTest struct {
 	Fold        bool
 }
 
+// Test is the truth of a computed value: null when the value is null. For an array that the expression reads it is true
+// when some element makes it true, false when none does and some makes it false.
+type Test struct{ X Expr }
+
+// IsNull is true when a computed value is null and false otherwise. Of an expression over arrays it is true when the value
+// is null for every combination of elements.
+type IsNull struct{ X Expr }
+
+// Relation is how an event's process stands to another.
+type Relation uint8
+
+// The relations.
+const (
+	EventOf      Relation = iota // the same process
+	ChildOf                      // its parent
+	DescendantOf                 // its parent, the parent's parent, and so on
+)
+
+// Lineage is true when the process it names by its relation to the event's has been seen, before, in an event that
+// fits, and false otherwise.
+type Lineage struct {
+	Rel   Relation
+	Event *Stage // without keys
+}
+
+// Expr is a computed value: null, a truth value, a number (64-bit integer or float) or a string. The concrete types are
+// Value, Lit, Op, Match, InNet and Cond. Types are checked before: an Expr applies operations to what they take, or to null.
+type Expr interface{ expr() }
+
+// Value is the value of a field: of the event itself when Stage is Own, else of the event that an earlier stage took. A
+// numeric string (KindID) is its number, an address or entity id its text, a time its milliseconds since 1970.
+type Value struct {
+	Field event.FieldID
+	Stage int
+}
+
+// Own is the Stage of a Value that belongs to the event itself.
+const Own = -1
+
+// Lit is a constant: nil, bool, int64, float64 or string.
+type Lit struct{ Value any }
+
+// Fn is an operation.
+type Fn uint8
+
+// The operations. Unless it says otherwise, the result is null when an argument is. Positions and lengths count code
+// points; a byte that is not UTF-8 is one. Integers that do not fit 64 bits and divisions by zero give null.
+const (
+	FnAdd            Fn = iota // number, number
+	FnSub                      // number, number
+	FnMul                      // number, number
+	FnDiv                      // number, number: of two integers the quotient towards zero
+	FnMod                      // number, number: the sign of the first
+	FnNeg                      // number
+	FnBetween                  // string, left, right, greedy bool (optional, may be null: false): null when they do not stand so
+	FnConcat                   // any values, as FnString writes them
+	FnEndsWith                 // string, string
+	FnIndexOf                  // string, string, start (optional, may be null: 0): null when it is not in it
+	FnLength                   // string
+	FnNumber                   // string, base (optional, may be null: 10, or 16 after 0x): null when it is no number
+	FnStartsWith               // string, string
+	FnString                   // any value as text
+	FnStringContains           // string, string
+	FnSubstring                // string, start, end (start and end may be null or left out: the ends of the string)
+	FnEq                       // two of a kind
+	FnNe
+	FnLt // two numbers or two strings, those by bytes
+	FnLe
+	FnGt
+	FnGe
+	Fns
+)
+
+// Op applies an operation. Fold: letters' case does not count.
+type Op struct {
+	Fn   Fn
+	Fold bool
+	Args []Expr
+}
+
+// Match is true when any pattern holds for a string.
+type Match struct {
+	X        Expr
+	Patterns []Pattern
+}
+
+// InNet is true when an address, as text, is in one of the prefixes; false for a text that is none.
+type InNet struct {
+	X        Expr
+	Prefixes []netip.Prefix
+}
+
+// Cond is a condition as a value.
+type Cond struct{ Node Node }
+
+func (Value) expr() {}
+func (Lit) expr()   {}
+func (Op) expr()    {}
+func (Match) expr() {}
+func (InNet) expr() {}
+func (Cond) expr()  {}
+
 func (And) node()         {}
 func (Or) node()          {}
 func (Not) node()         {}
@@ -186,3 +308,6 @@ func (IntIn) node()       {}
 func (IPIn) node()        {}
 func (StringOrder) node() {}
 func (FieldTest) node()   {}
+func (Test) node()        {}
+func (IsNull) node()      {}
+func (Lineage) node()     {}

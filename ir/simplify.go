@@ -7,8 +7,8 @@ import (
 )
 
 // Simplify folds constants and flattens a condition without changing its value for any event: nested And and Or become
-// one, constants that decide nothing go, Not moves inwards past constants, and tests of one field joined by Or become one
-// test of all their patterns.
+// one, constants that decide nothing go, Not moves inwards past constants, tests of one field joined by Or become one
+// test of all their patterns, and computed values that say no more than a test of a field can become that test.
 func Simplify(n Node) Node {
 	switch n := n.(type) {
 	case And:
@@ -31,10 +31,18 @@ func Simplify(n Node) Node {
 				return Const{True}
 			}
 			return Const{False}
-		case IsTrue, Present:
+		case IsTrue, Present, IsNull, Lineage:
 			return a
 		default:
 			return IsTrue{a}
+		}
+	case Test:
+		return simplifyTest(n)
+	case IsNull:
+		return simplifyIsNull(n)
+	case Lineage:
+		if c, ok := Simplify(n.Event.Cond).(Const); ok && c.Value != True {
+			return Const{False} // nothing fits
 		}
 	}
 	return n

@@ -3,11 +3,14 @@ package ir_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
+	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/kestrel-detection/kestrel/event"
 	"github.com/kestrel-detection/kestrel/ir"
+	"github.com/kestrel-detection/kestrel/ir/irtest"
 	"github.com/kestrel-detection/kestrel/ir/reference"
 )
 
@@ -99,8 +102,91 @@ func TestSimplify(t *testing.T) {
 	}
 }
 
-// stray finds what Simplify promises to take away: constants that decide nothing, lists in lists of the same kind, double
-// negations, tests of one field beside each other.
+// TestSimplifyValues: the same for conditions with computed values, of this event and of earlier ones.
+func TestSimplifyValues(t *testing.T) {
+	seed := rand.Uint64()
+	src := &irtest.Source{Rand: rand.New(rand.NewPCG(seed, 7)), Stages: 2, Lineage: true}
+	kinds := make(map[string]int)
+	for range 3000 {
+		n := src.Node(1 + src.IntN(3))
+		before := fmt.Sprintf("%#v", n)
+		s := ir.Simplify(n)
+		if after := fmt.Sprintf("%#v", n); after != before {
+			t.Fatalf("seed %d: simplifying changed its argument\n%s\n%s", seed, before, after)
+		}
+		if _, ok := n.(ir.Test); ok {
+			kinds[fmt.Sprintf("%T", s)]++
+		}
+		for range 15 {
+			env := &reference.Env{Event: src.Event(), Stages: []*event.Event{src.Event(), nil}}
+			ancestor := src.IntN(2) == 0
+			env.Lineage = func(ir.Lineage) bool { return ancestor }
+			want := reference.EvalIn(n, env)
+			if got := reference.EvalIn(s, env); got != want {
+				t.Fatalf("seed %d: %s, simplified %s\n%#v\n%#v", seed, want, got, n, s)
+			}
+		}
+	}
+	// A test of a computed value becomes each kind of test of a field.
+	for _, kind := range []string{"StringTest", "IntTest", "StringOrder", "FieldTest", "IPIn", "Not", "Const", "Test"} {
+		if kinds["ir."+kind] == 0 {
+			t.Errorf("seed %d: no test became %s: %v", seed, kind, kinds)
+		}
+	}
+}
+
+// TestAtoms: what a test of a computed value becomes.
+func TestAtoms(t *testing.T) {
+	own := func(f event.FieldID) ir.Expr { return ir.Value{Field: f, Stage: ir.Own} }
+	lit := func(v any) ir.Expr { return ir.Lit{Value: v} }
+	op := func(fn ir.Fn, args ...ir.Expr) ir.Expr { return ir.Op{Fn: fn, Args: args} }
+	text := func(f event.FieldID, kind ir.PatternKind, s string) ir.Node {
+		return ir.StringTest{Field: f, Patterns: []ir.Pattern{{Kind: kind, Text: s}}}
+	}
+	name, args, pid := own(event.FieldName), own(event.FieldArgs), own(event.FieldPID)
+	sum := op(ir.FnGt, op(ir.FnAdd, pid, lit(int64(1))), lit(int64(2)))
+	for _, c := range []struct {
+		what string
+		x    ir.Expr
+		want ir.Node
+	}{
+		{"equal", op(ir.FnEq, name, lit("a")), text(event.FieldName, ir.Exact, "a")},
+		{"unequal", op(ir.FnNe, name, lit("a")), ir.Not{Arg: text(event.FieldName, ir.Exact, "a")}},
+		{"unequal of an array asks each element", op(ir.FnNe, args, lit("a")), ir.Test{X: op(ir.FnNe, args, lit("a"))}},
+		{"begins", op(ir.FnStartsWith, args, lit("a")), text(event.FieldArgs, ir.Prefix, "a")},
+		{"begins, sides exchanged", op(ir.FnStartsWith, lit("a"), name), ir.Test{X: op(ir.FnStartsWith, lit("a"), name)}},
+		{"ends, in any case", ir.Op{Fn: ir.FnEndsWith, Fold: true, Args: []ir.Expr{name, lit("A")}},
+			ir.StringTest{Field: event.FieldName, Patterns: []ir.Pattern{{Kind: ir.Suffix, Text: "A", Fold: true}}}},
+		{"contains", op(ir.FnStringContains, name, lit("a")), text(event.FieldName, ir.Contains, "a")},
+		{"every text contains the empty one", op(ir.FnStringContains, name, lit("")), text(event.FieldName, ir.Contains, "")},
+		{"a number as text", op(ir.FnStartsWith, op(ir.FnString, pid), lit("1")), text(event.FieldPID, ir.Prefix, "1")},
+		{"text order", op(ir.FnLt, name, lit("a")), ir.StringOrder{Field: event.FieldName, Cmp: ir.Lt, Value: "a"}},
+		{"text order, sides exchanged", op(ir.FnLe, lit("a"), name), ir.StringOrder{Field: event.FieldName, Cmp: ir.Ge, Value: "a"}},
+		{"number", op(ir.FnGt, lit(int64(3)), pid), ir.IntTest{Field: event.FieldPID, Cmp: ir.Lt, Value: 3}},
+		{"number with a float", op(ir.FnGt, pid, lit(1.5)), ir.Test{X: op(ir.FnGt, pid, lit(1.5))}},
+		{"two numbers", op(ir.FnLt, pid, own(event.FieldParentPID)),
+			ir.FieldTest{Left: event.FieldPID, Right: event.FieldParentPID, Cmp: ir.Lt}},
+		{"two texts", op(ir.FnNe, name, own(event.FieldExecutable)),
+			ir.FieldTest{Left: event.FieldName, Right: event.FieldExecutable, Cmp: ir.Ne}},
+		{"an earlier event", op(ir.FnEq, ir.Value{Field: event.FieldName}, lit("a")),
+			ir.Test{X: op(ir.FnEq, ir.Value{Field: event.FieldName}, lit("a"))}},
+		{"computed", sum, ir.Test{X: sum}},
+		{"computed of constants", op(ir.FnGt, op(ir.FnAdd, lit(int64(1)), lit(1.5)), lit(int64(2))), ir.Const{Value: ir.True}},
+		{"null", op(ir.FnEq, op(ir.FnConcat, name, lit(nil)), lit("a")), ir.Const{Value: ir.Null}},
+		{"a condition compared", op(ir.FnNe, ir.Cond{Node: ir.Present{Field: event.FieldName}}, lit(true)),
+			ir.Not{Arg: ir.Present{Field: event.FieldName}}},
+		{"null test of a field", ir.Cond{Node: ir.IsNull{X: name}}, ir.Not{Arg: ir.Present{Field: event.FieldName}}},
+		{"null test of a constant", ir.Cond{Node: ir.IsNull{X: op(ir.FnLength, lit("a"))}}, ir.Const{Value: ir.False}},
+		{"nothing fits", ir.Cond{Node: ir.Lineage{Event: &ir.Stage{Cond: ir.Const{Value: ir.Null}}}}, ir.Const{Value: ir.False}},
+	} {
+		if got := ir.Simplify(ir.Test{X: c.x}); !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%s: %#v\nwant %#v", c.what, got, c.want)
+		}
+	}
+}
+
+// stray finds what Simplify promises to take away: constants that decide nothing, lists in lists of the same kind,
+// double negations, tests of one field beside each other.
 func stray(n ir.Node, top bool) string {
 	list := func(args []ir.Node, or bool) string {
 		fields := make(map[event.FieldID]bool)
@@ -172,6 +258,18 @@ func TestDescribe(t *testing.T) {
 		{ir.FieldTest{Left: event.FieldName, Right: event.FieldExecutable, Cmp: ir.Ne}, "process.name != process.executable"},
 		{ir.Const{Value: ir.Null}, "null"},
 		{many, "8 more"},
+		{ir.Test{X: ir.Op{Fn: ir.FnGt, Args: []ir.Expr{ir.Op{Fn: ir.FnLength, Args: []ir.Expr{ir.Value{Field: event.FieldArgs, Stage: ir.Own}}},
+			ir.Op{Fn: ir.FnMul, Args: []ir.Expr{ir.Lit{Value: int64(2)}, ir.Op{Fn: ir.FnNeg, Args: []ir.Expr{ir.Lit{Value: 1.5}}}}}}}},
+			"length(process.args) > (2 * -1.5)"},
+		{ir.Test{X: ir.Op{Fn: ir.FnEq, Fold: true, Args: []ir.Expr{ir.Value{Field: event.FieldName, Stage: 1}, ir.Lit{Value: "a"}}}},
+			`process.name of step 2 == "a" in any case`},
+		{ir.Test{X: ir.Op{Fn: ir.FnIndexOf, Fold: true, Args: []ir.Expr{ir.Lit{}, ir.Lit{Value: true}}}}, "indexOf~(null, true)"},
+		{ir.IsNull{X: ir.Cond{Node: ir.Present{Field: event.FieldPID}}}, "(process.pid is there) is null"},
+		{ir.Test{X: ir.Match{X: ir.Value{Field: event.FieldName}, Patterns: []ir.Pattern{{Text: "a"}}}}, `process.name of step 1 is "a"`},
+		{ir.Test{X: ir.InNet{X: ir.Lit{Value: "::1"}, Prefixes: []netip.Prefix{netip.MustParsePrefix("::/0")}}}, `"::1" is in [::/0]`},
+		{ir.Lineage{Rel: ir.ChildOf, Event: &ir.Stage{Category: event.CategoryProcess, Cond: ir.And{Args: []ir.Node{
+			ir.Or{Args: []ir.Node{ir.Present{Field: event.FieldPID}, ir.Not{Arg: ir.Const{Value: ir.True}}}}, ir.IsTrue{Arg: ir.And{}}}}}},
+			"child of [process where (process.pid is there or not (true)) and (true) is true]"},
 	} {
 		if got := ir.Describe(c.n); got != c.want && !(strings.HasSuffix(got, c.want) && len(got) < 400) {
 			t.Errorf("%q, want %q", got, c.want)

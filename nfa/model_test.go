@@ -384,9 +384,11 @@ func TestNoAllocation(t *testing.T) {
 
 type counter struct{ n int }
 
-func (c *counter) Sequence(_ uint32, pending *nfa.Pending, _ *event.Event, _ bool) {
+func (c *counter) Holds(uint32, int, *nfa.Pending, *event.Event) bool { return true }
+
+func (c *counter) Sequence(d *nfa.Completed) {
 	for {
-		if _, ok := pending.Next(); !ok {
+		if _, ok := d.Pending.Next(); !ok {
 			break
 		}
 		c.n++

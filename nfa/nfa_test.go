@@ -22,7 +22,7 @@ import (
 // an event fits.
 func sequence(id string, stages int, until bool, maxspan time.Duration, keys ...ir.Key) ir.Rule {
 	stage := ir.Stage{Category: event.CategoryAny, Cond: ir.Const{Value: ir.True}, Keys: keys}
-	r := ir.Rule{ID: id, Name: id, Sequence: true, MaxSpan: maxspan, Stages: slices.Repeat([]ir.Stage{stage}, stages)}
+	r := ir.Rule{ID: id, Name: id, Form: ir.FormSequence, MaxSpan: maxspan, Stages: slices.Repeat([]ir.Stage{stage}, stages)}
 	if until {
 		r.Until = &stage
 	}
@@ -106,29 +106,46 @@ func parse(t *testing.T, text string) (list []occurrence) {
 	return list
 }
 
-// collector keeps completed sequences as text: rule, ids of the events, and * after an eviction.
-type collector struct{ got []string }
+// collector keeps completed sequences as text: rule, ids of the events, * after an eviction, ! after a limit per key.
+type collector struct {
+	got  []string
+	all  []nfa.Completed // without what is borrowed
+	asks func(rule uint32, stage int, p *nfa.Pending, ev *event.Event) bool
+}
 
-func (c *collector) Sequence(rule uint32, pending *nfa.Pending, last *event.Event, evicted bool) {
+func (c *collector) Holds(rule uint32, stage int, p *nfa.Pending, ev *event.Event) bool {
+	return c.asks(rule, stage, p, ev)
+}
+
+func (c *collector) Sequence(d *nfa.Completed) {
 	var ids []uint64
-	for {
-		ev, ok := pending.Next()
+	for p := d.Pending; ; {
+		ev, ok := p.Next()
 		if !ok {
 			break
 		}
 		ids = append(ids, ev.ID())
 	}
-	s := fmt.Sprint(rule, append(ids, last.Own.ID()))
-	if evicted {
+	if d.Last != nil {
+		ids = append(ids, d.Last.Own.ID())
+	}
+	s := fmt.Sprint(d.Rule, ids)
+	if d.Evicted {
 		s += "*"
 	}
+	if d.Bound {
+		s += "!"
+	}
 	c.got = append(c.got, s)
+	keep := *d
+	keep.Pending, keep.Last, keep.Host = nfa.Pending{}, nil, nil
+	c.all = append(c.all, keep)
 }
 
 var roomy = nfa.Config{Tracks: 64, States: 64, Evidence: 64}
 
 func ended(c nfa.Counters) uint64 {
-	return c.Completed + c.Replaced + c.Expired + c.Cleared + c.Evicted
+	return c.Completed + c.Joined + c.Replaced + c.Expired + c.Cleared + c.Tainted + c.KeptOut + c.Evicted
 }
 
 var (

@@ -1,114 +1,13 @@
 package nfa
 
-import (
-	"encoding/binary"
-	"math/bits"
-
-	"github.com/kestrel-detection/kestrel/event"
-	"github.com/kestrel-detection/kestrel/image"
-)
-
-// key encodes an event's join key values; false when one is null and not optional.
-func (s *Sequencer) key(st *image.Stage, ev *event.Event, k *key) bool {
-	*k = key{}
-	for i := range int(st.NKeys) {
-		f := s.img.Keys[int(st.Keys)+i]
-		if !encode(event.FieldID(f.Field), ev, k[i*keyBytes:][:keyBytes]) && f.Optional == 0 {
-			return false
-		}
-	}
-	return true
-}
-
-// The last byte of an encoded value says what it is; 0 is null.
-const (
-	keyNumber = 0x80
-	keyHash   = 0x81
-	keyShort  = 1 // and up: length + 1
-)
-
-func encode(f event.FieldID, ev *event.Event, dst []byte) bool {
-	switch f.Kind() {
-	case event.KindString, event.KindStrings, event.KindIP:
-		v, ok := ev.Bytes(f)
-		if !ok {
-			return false
-		}
-		if len(v) < keyBytes {
-			copy(dst, v)
-			if f.NulIsSpace() {
-				for i := range v {
-					dst[i] = blank(v[i])
-				}
-			}
-			dst[keyBytes-1] = byte(keyShort + len(v))
-			return true
-		}
-		hash128(v, f.NulIsSpace(), dst)
-		dst[keyBytes-1] = keyHash
-		return true
-	}
-	v, ok := ev.Int(f)
-	if !ok {
-		return false
-	}
-	binary.LittleEndian.PutUint64(dst, uint64(v))
-	dst[keyBytes-1] = keyNumber
-	return true
-}
-
-// Multipliers of hash128: odd 64-bit constants with balanced bits.
-const (
-	mul1 = 0x9e3779b97f4a7c15
-	mul2 = 0xd6e8feb86659fd93
-)
-
-// blank reads a NUL as a blank; see event.FieldID.NulIsSpace.
-func blank(c byte) byte {
-	if c == 0 {
-		return ' '
-	}
-	return c
-}
-
-// hash128 folds v into 16 bytes by two multiplicative hashes that share no constant.
-func hash128(v []byte, nulIsSpace bool, dst []byte) {
-	a, b := uint64(len(v))*mul1, uint64(len(v))*mul2
-	for len(v) > 0 {
-		var w uint64
-		switch {
-		case nulIsSpace:
-			n := min(len(v), 8)
-			for i := n - 1; i >= 0; i-- {
-				w = w<<8 | uint64(blank(v[i]))
-			}
-			v = v[n:]
-		case len(v) >= 8:
-			w, v = binary.LittleEndian.Uint64(v), v[8:]
-		default:
-			for i := len(v) - 1; i >= 0; i-- {
-				w = w<<8 | uint64(v[i])
-			}
-			v = nil
-		}
-		a, b = fold(a^w, mul1), fold(b+w, mul2)
-	}
-	binary.LittleEndian.PutUint64(dst, fold(a, mul2))
-	binary.LittleEndian.PutUint64(dst[8:], fold(b, mul1))
-}
-
-// fold multiplies to 128 bits and adds the halves, the mixing step of wyhash.
-func fold(a, b uint64) uint64 {
-	hi, lo := bits.Mul64(a^mul2, b^a>>32)
-	return hi ^ lo ^ a
-}
-
-func hash(rule uint32, k *key) uint64 {
-	h := uint64(rule)*mul1 + mul2
-	for i := 0; i < len(k); i += 8 {
-		h = fold(h^binary.LittleEndian.Uint64(k[i:]), mul1)
-	}
-	return h
+type track struct {
+	key        key
+	hash       uint64
+	rule       uint32
+	bucketNext int32
+	newer      int32 // in order of use
+	older      int32
+	states     int32 // head of its list
 }
 
 func (s *Sequencer) find(rule uint32, h uint64, k *key) int32 {
@@ -219,11 +118,15 @@ func (s *Sequencer) victim(keep int32, now uint64) int32 {
 	return oldest
 }
 
-// allOver tells whether the span of every state of a track is over.
+// allOver tells whether the span of every state of a track is over. What waits for a time has fired before that.
 func (s *Sequencer) allOver(t int32, now uint64) bool {
 	r := &s.img.Rules[s.tracks[t].rule]
 	for i := s.tracks[t].states; i != none; i = s.states[i].next {
-		if !s.over(r, i, now) {
+		if x := &s.states[i]; x.kind == mark {
+			if !exceeds(x.seen, now, r.MaxSpan) {
+				return false
+			}
+		} else if !s.over(r, i, now) {
 			return false
 		}
 	}
@@ -236,16 +139,38 @@ func (s *Sequencer) evict(keep int32, now uint64) bool {
 	if t == none {
 		return false
 	}
-	r := &s.img.Rules[s.tracks[t].rule]
-	for s.tracks[t].states != none {
-		if s.over(r, s.tracks[t].states, now) {
-			s.Counters.Expired++
-		} else {
-			s.Counters.Evicted++
-			s.evicted[s.tracks[t].rule] = true
+	tr := &s.tracks[t]
+	r := &s.img.Rules[tr.rule]
+	for i := tr.states; i != none; i = s.states[i].next {
+		x := &s.states[i]
+		switch x.kind {
+		case mark:
+			if !exceeds(x.seen, now, r.MaxSpan) {
+				s.forget(tr.rule)
+			}
+		case window:
+			for e := x.first; e != none; e = s.states[e].next {
+				if s.states[e].alive() {
+					s.countOut(tr.rule, s.over(r, e, now))
+				}
+			}
+		default:
+			s.countOut(tr.rule, s.over(r, i, now))
 		}
+	}
+	for tr.states != none {
 		s.dropFirst(t)
 	}
 	s.freeTrackOf(t)
 	return true
+}
+
+// countOut counts a state that is given up.
+func (s *Sequencer) countOut(rule uint32, over bool) {
+	if over {
+		s.Counters.Expired++
+		return
+	}
+	s.Counters.Evicted++
+	s.degraded[rule] |= degradedEvicted
 }

@@ -8,22 +8,28 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/kestrel-detection/kestrel/ir/check"
+	"github.com/kestrel-detection/kestrel/eql"
 )
 
 // Test is a case of a rule: events that must raise its alert, or must not. Other rules may alert on them as well.
 type Test struct {
-	Rule  string // id
-	Name  string
-	Match bool   // the rule must alert
-	Lines []byte // the events as JSON lines, as package ecsjson reads them
-	File  string
-	Line  int
+	Rule   string // id
+	Name   string
+	Match  bool   // the rule must alert
+	Alerts int    // so many times; 0 with Match: once or more
+	Lines  []byte // the events as JSON lines, as package ecsjson reads them
+	File   string
+	Line   int
 }
+
+// alertsMax bounds the alerts that a case may ask for. A case has a handful of events.
+const alertsMax = 1_000_000
 
 // casesFolder is the folder of a package whose .yaml files hold cases.
 const casesFolder = "tests"
@@ -31,14 +37,15 @@ const casesFolder = "tests"
 // The keys of a file of cases, and of a case.
 var (
 	casesKeys = []string{"rule", "match", "no_match"}
-	caseKeys  = []string{"name", "events"}
+	caseKeys  = []string{"name", "events", "alerts"}
 )
 
 // Tests reads the cases of a package and of those below it: every .yaml file in a folder named tests, in the order of
-// their names. What is wrong with a file is a problem at its place, and the file's good cases are still there.
-func Tests(fsys fs.FS) ([]Test, []Problem) {
+// their names. What is wrong with a file is a problem at its place, and the file's good cases are still there. name stands
+// before file names.
+func Tests(fsys fs.FS, name string) ([]Test, []Problem) {
 	var c caseReader
-	l := &loader{fsys: fsys}
+	l := newLoader(fsys, name, eql.Kestrel)
 	err := fs.WalkDir(fsys, ".", func(p string, e fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
@@ -59,6 +66,7 @@ func Tests(fsys fs.FS) ([]Test, []Problem) {
 	if err != nil {
 		l.problem("", 0, 0, "read tests: %v", err)
 	}
+	l.excerpts()
 	return c.tests, l.pkg.Problems
 }
 
@@ -68,8 +76,8 @@ type caseReader struct {
 	tests []Test
 }
 
-func (c *caseReader) problem(n *yaml.Node, format string, args ...any) {
-	c.l.problem(c.file, max(n.Line, 1), max(n.Column, 1), format, args...)
+func (c *caseReader) problem(n *yaml.Node, format string, args ...any) *Problem {
+	return c.l.problem(c.file, max(n.Line, 1), max(n.Column, 1), format, args...)
 }
 
 func (c *caseReader) read(l *loader, src []byte) {
@@ -88,6 +96,8 @@ func (c *caseReader) read(l *loader, src []byte) {
 		return
 	}
 	rule := c.text(root, top["rule"], "the file", "rule")
+	l.rule = rule
+	defer l.end()
 	seen := make(map[string]bool)
 	for _, key := range casesKeys[1:] {
 		list := top[key]
@@ -99,7 +109,7 @@ func (c *caseReader) read(l *loader, src []byte) {
 			continue
 		}
 		for _, n := range list.Content {
-			c.one(n, Test{Rule: rule, Match: key == "match", File: c.file, Line: n.Line}, seen)
+			c.one(n, Test{Rule: rule, Match: key == "match", File: l.place(c.file), Line: n.Line}, seen)
 		}
 	}
 	if top["match"] == nil && top["no_match"] == nil {
@@ -117,24 +127,92 @@ func (c *caseReader) one(n *yaml.Node, t Test, seen map[string]bool) {
 		c.problem(m["name"], "there is a case %q already", t.Name)
 	}
 	seen[t.Name] = true
-	events := m["events"]
-	switch {
-	case events == nil:
+	if m["events"] == nil {
 		c.problem(n, "a case has no events")
-		return
-	case events.Kind != yaml.SequenceNode || len(events.Content) == 0:
-		c.problem(events, "events is %s, want a list of events", yamlWhat(events))
 		return
 	}
 	good := t.Rule != "" && t.Name != ""
-	for _, e := range events.Content {
+	if m["alerts"] != nil && !c.alerts(unaliased(m["alerts"]), &t) {
+		good = false
+	}
+	if c.events(unaliased(m["events"]), &t) && good {
+		c.tests = append(c.tests, t)
+	}
+}
+
+// alerts reads how often the rule must alert.
+func (c *caseReader) alerts(n *yaml.Node, t *Test) bool {
+	v, err := strconv.Atoi(n.Value)
+	switch {
+	case n.Kind != yaml.ScalarNode || n.Tag != "!!int" || err != nil || v < 0 || v > alertsMax:
+		c.problem(n, "alerts is %s, want how often the rule must alert", yamlWhat(n))
+	case v == 0 && t.Match:
+		c.problem(n, "alerts: 0 stands under match").Hint = "a case without an alert belongs under no_match"
+	case v > 0 && !t.Match:
+		c.problem(n, "alerts: %d stands under no_match", v).Hint = "a case with alerts belongs under match"
+	default:
+		t.Alerts = v
+		return true
+	}
+	return false
+}
+
+// events reads a list of events, each a mapping or a JSON object as text, or JSON lines in one text.
+func (c *caseReader) events(n *yaml.Node, t *Test) bool {
+	switch {
+	case n.Kind == yaml.SequenceNode && len(n.Content) > 0:
+	case n.Kind == yaml.ScalarNode && n.Tag == "!!str" && strings.TrimSpace(n.Value) != "":
+		return c.lines(n, t)
+	default:
+		c.problem(n, "events is %s, want a list of events", yamlWhat(n))
+		return false
+	}
+	good := true
+	for _, e := range n.Content {
+		if e = unaliased(e); e.Kind == yaml.ScalarNode && strings.HasPrefix(strings.TrimSpace(e.Value), "{") {
+			good = c.lines(e, t) && good
+			continue
+		}
 		line, ok := c.event(e)
 		good = good && ok
 		t.Lines = append(append(t.Lines, line...), '\n')
 	}
-	if good {
-		c.tests = append(c.tests, t)
+	return good
+}
+
+// lines takes events that are JSON lines already.
+func (c *caseReader) lines(n *yaml.Node, t *Test) (good bool) {
+	good = true
+	for i, line := range strings.Split(n.Value, "\n") {
+		if strings.TrimSpace(line) == "" {
+			continue
+		}
+		root, at, err := jsonTree([]byte(line))
+		if _, ok := root.v.([]jsonMember); err == nil && !ok {
+			err = fmt.Errorf("an event is %s, want a JSON object", root.what())
+		}
+		if err != nil {
+			c.problem(c.inText(n, i, line, at), "%v", err)
+			good = false
+		}
+		t.Lines = append(append(t.Lines, line...), '\n')
 	}
+	return good
+}
+
+// inText is the place of an offset within a line of a text, as far as it can be told from the file.
+func (c *caseReader) inText(n *yaml.Node, i int, line string, at int) *yaml.Node {
+	place := *n
+	if n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0 {
+		place.Line += 1 + i
+		place.Column = 1
+	}
+	if src := c.l.source(c.file); src != nil {
+		if first := strings.Index(src.Line(place.Line), line); first >= 0 {
+			place.Column = 1 + utf8.RuneCountInString(src.Line(place.Line)[:first+at])
+		}
+	}
+	return &place
 }
 
 // event gives a mapping of fields to values as JSON.
@@ -170,11 +248,7 @@ func (c *caseReader) mapping(n *yaml.Node, what string, keys []string) map[strin
 		}
 		switch {
 		case !known:
-			hint := check.DidYouMean(e.key.Value, keys)
-			if hint == "" {
-				hint = "there are " + strings.Join(keys, ", ")
-			}
-			c.problem(e.key, "unknown key %s (%s)", e.key.Value, hint)
+			c.problem(e.key, "unknown key %s", e.key.Value).Hint = hintOf(e.key.Value, keys)
 		case values[e.key.Value] != nil:
 			c.problem(e.key, "key %s is there twice", e.key.Value)
 		default:

@@ -23,7 +23,7 @@ no_match:
 
 func TestCases(t *testing.T) {
 	got, problems := rules.Tests(tree("tests/r.yaml", goodCases, "sub/tests/s.yml", strings.ReplaceAll(goodCases, "rule: r", "rule: s"),
-		"tests/README.md", "no cases", "other/r.yaml", "no cases", "r.eql", goodQuery))
+		"tests/README.md", "no cases", "other/r.yaml", "no cases", "r.eql", goodQuery), "pkg")
 	if len(problems) > 0 {
 		t.Errorf("problems %v", problems)
 	}
@@ -31,8 +31,8 @@ func TestCases(t *testing.T) {
 	for _, c := range got {
 		list = append(list, fmt.Sprintf("%s %s %v %s:%d", c.Rule, c.Name, c.Match, c.File, c.Line))
 	}
-	want := []string{"s shell true sub/tests/s.yml:3", "s another false sub/tests/s.yml:8", "r shell true tests/r.yaml:3",
-		"r another false tests/r.yaml:8"}
+	want := []string{"s shell true pkg/sub/tests/s.yml:3", "s another false pkg/sub/tests/s.yml:8", "r shell true pkg/tests/r.yaml:3",
+		"r another false pkg/tests/r.yaml:8"}
 	if strings.Join(list, "\n") != strings.Join(want, "\n") {
 		t.Fatalf("cases\n%s\nwant\n%s", strings.Join(list, "\n"), strings.Join(want, "\n"))
 	}
@@ -78,7 +78,7 @@ func TestCaseProblems(t *testing.T) {
 		{"key twice", "rule: r\nrule: s\nmatch:\n  - name: a\n" + events, 1, []string{"2:1: key rule is there twice"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, problems := rules.Tests(tree("tests/r.yaml", c.text))
+			got, problems := rules.Tests(tree("tests/r.yaml", c.text), "pkg")
 			if len(got) != c.cases {
 				t.Errorf("%d cases, want %d", len(got), c.cases)
 			}

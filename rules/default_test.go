@@ -19,13 +19,14 @@ import (
 	"github.com/kestrel-detection/kestrel/event/ecsjson"
 	"github.com/kestrel-detection/kestrel/image"
 	"github.com/kestrel-detection/kestrel/image/defaults"
+	"github.com/kestrel-detection/kestrel/ir"
 	"github.com/kestrel-detection/kestrel/rules"
 )
 
 // readCases are the cases of the default rules, by rule.
 func readCases(t *testing.T) map[string][]rules.Test {
 	t.Helper()
-	cases, problems := rules.Tests(os.DirFS("default"))
+	cases, problems := rules.Tests(os.DirFS("default"), "default")
 	for _, p := range problems {
 		t.Errorf("%s", p)
 	}
@@ -183,7 +184,7 @@ func TestDefaultTable(t *testing.T) {
 	for _, r := range p.Set.Rules {
 		want = append(want, fmt.Sprintf("| %s | %s | %s | %s |", r.ID, severities[r.Severity], strings.Join(r.Mitre, ", "), r.Name))
 		count[r.Severity]++
-		if r.Sequence {
+		if r.Form == ir.FormSequence {
 			sequences++
 		}
 	}

@@ -3,11 +3,9 @@ package rules
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/pelletier/go-toml/v2"
 	"github.com/pelletier/go-toml/v2/unstable"
@@ -18,17 +16,21 @@ import (
 
 // elasticFile is what is read of a file of Elastic's detection-rules; the rest of it is for other programs.
 type elasticFile struct {
-	Rule *struct {
-		ID       string          `toml:"rule_id"`
-		Name     string          `toml:"name"`
-		Severity string          `toml:"severity"`
-		Language string          `toml:"language"`
-		Type     string          `toml:"type"`
-		Query    string          `toml:"query"`
-		Tags     []string        `toml:"tags"`
-		Filters  []any           `toml:"filters"`
-		Threat   []elasticThreat `toml:"threat"`
-	} `toml:"rule"`
+	Rule *elasticRule `toml:"rule"`
+}
+
+type elasticRule struct {
+	ID       string          `toml:"rule_id"`
+	Name     string          `toml:"name"`
+	Severity string          `toml:"severity"`
+	Language string          `toml:"language"`
+	Type     string          `toml:"type"`
+	Query    string          `toml:"query"`
+	Tags     []string        `toml:"tags"`
+	Filters  []any           `toml:"filters"`
+	Threat   []elasticThreat `toml:"threat"`
+
+	Suppression *elasticSuppression `toml:"alert_suppression"`
 }
 
 type elasticThreat struct {
@@ -66,16 +68,11 @@ func (l *loader) elastic(file string, src []byte, alone bool) {
 		return
 	}
 	r := f.Rule
-	for _, k := range []struct{ key, value string }{{"rule.language", r.Language}, {"rule.type", r.Type}} {
-		_, given := places[k.key]
-		if k.value != "eql" && (given || k.key == "rule.language") {
-			if !given {
-				k.key, k.value = "rule.type", r.Type
-			}
-			line, col := at(k.key)
-			l.warning(file, line, col, "passed over: rule %s is in another language (%s = %q), and eql is read", r.ID, k.key, k.value)
-			return
-		}
+	l.rule = r.ID
+	if key, value := r.otherLanguage(places); key != "" {
+		line, col := at(key)
+		l.warning(file, line, col, "passed over: rule %s is in another language (%s = %q), and eql is read", r.ID, key, value)
+		return
 	}
 	line, col := at("rule")
 	if r.ID == "" || strings.TrimSpace(r.Query) == "" {
@@ -98,47 +95,25 @@ func (l *loader) elastic(file string, src []byte, alone bool) {
 		line, col := at("rule.filters")
 		l.warning(file, line, col, "rule %s: the filters beside the query are not applied, so it may alert more often than in Elastic", r.ID)
 	}
-	from := origin{file: file, dialect: eql.Elastic}
+	out.Suppress = l.alertSuppression(file, r.ID, r.Suppression, at)
+	from := origin{file: file, dialect: eql.Elastic, whole: whole}
 	from.line, from.col = at("rule.rule_id")
 	query := places["rule.query"]
-	offset := tomlOffsets(src, query, r.Query)
-	from.moved = func(d eql.Diagnostic) eql.Diagnostic {
-		d.Msg = openedAt.ReplaceAllStringFunc(d.Msg, func(s string) string {
-			var line, col int
-			if _, err := fmt.Sscanf(s, openedFormat, &line, &col); err != nil {
-				return s
-			}
-			p := whole.Position(offset(textOffset(r.Query, line, col)))
-			return fmt.Sprintf(openedFormat, p.Line, p.Col)
-		})
-		return inFile(whole, d, eql.Span{Start: offset(d.Span.Start), End: offset(d.Span.End)})
-	}
+	from.moved = movedBy(whole, r.Query, tomlOffsets(src, query, r.Query))
 	l.query(out, []byte(r.Query), from)
 }
 
-// openedAt is the place of a bracket that the parser names in a message.
-var openedAt = regexp.MustCompile(`opened at [0-9]+:[0-9]+`)
-
-const openedFormat = "opened at %d:%d"
-
-// textOffset is the byte offset of a place, whose columns count code points.
-func textOffset(text string, line, col int) (o int) {
-	for ; line > 1 && o < len(text); line-- {
-		o += strings.IndexByte(text[o:], '\n') + 1
+// otherLanguage is the key, and its value, that says that a rule is not in EQL; empty when it is.
+func (r *elasticRule) otherLanguage(places map[string]tomlPlace) (key, value string) {
+	_, language := places["rule.language"]
+	_, kind := places["rule.type"]
+	switch {
+	case r.Language != "eql" && language:
+		return "rule.language", r.Language
+	case r.Language != "eql", kind && r.Type != "eql":
+		return "rule.type", r.Type
 	}
-	for ; col > 1 && o < len(text); col-- {
-		_, size := utf8.DecodeRuneInString(text[o:])
-		o += size
-	}
-	return o
-}
-
-// inFile is a diagnostic of a query as one of the file that the query is a part of.
-func inFile(file *eql.Source, d eql.Diagnostic, at eql.Span) eql.Diagnostic {
-	if d.Severity == eql.Warning {
-		return file.Warnf(at, d.Hint, "%s", d.Msg)
-	}
-	return file.Errorf(at, d.Hint, "%s", d.Msg)
+	return "", ""
 }
 
 // techniques are the ids of the techniques and of the subtechniques, each once.

@@ -43,22 +43,30 @@ func (l *loader) folder() error {
 		}
 	}
 	for _, f := range in.files {
-		id := strings.TrimSuffix(path.Base(f), path.Ext(f))
-		if path.Ext(f) == ".eql" {
-			l.rule(ir.Rule{ID: id, Name: id, Severity: ir.Medium, File: f}, f, 1, 1)
-			continue
-		}
-		src, err := l.read(f)
-		switch {
-		case err != nil:
-			l.problem(f, 1, 1, "%v", err)
-		case path.Ext(f) == ".toml":
-			l.elastic(f, src, false)
-		default:
-			l.sigma(f, src)
-		}
+		l.oneFile(f, false)
 	}
 	return nil
+}
+
+// oneFile loads a file that is one rule. alone says that the user named it.
+func (l *loader) oneFile(f string, alone bool) {
+	id := strings.TrimSuffix(path.Base(f), path.Ext(f))
+	l.begin("")
+	defer l.end()
+	if path.Ext(f) == ".eql" {
+		l.rule = id
+		l.ownFile(ir.Rule{ID: id, Name: id, Severity: ir.Medium, File: f}, f, place{1, 1}, place{1, 1})
+		return
+	}
+	src, err := l.read(f)
+	switch {
+	case err != nil:
+		l.problem(f, 1, 1, "%v", err)
+	case path.Ext(f) == ".toml":
+		l.elastic(f, src, alone)
+	default:
+		l.sigma(f, src)
+	}
 }
 
 func (l *loader) find() (in found, err error) {
@@ -100,7 +108,8 @@ func (l *loader) nested(dir string) error {
 	if err != nil {
 		return err
 	}
-	n := &loader{fsys: sub, name: filepath.Join(l.name, dir), dialect: l.dialect, ids: l.ids}
+	n := newLoader(sub, filepath.Join(l.name, dir), l.dialect)
+	n.ids, n.units = l.ids, l.units
 	text, err := n.read(manifestName)
 	if err != nil {
 		return err
@@ -110,6 +119,10 @@ func (l *loader) nested(dir string) error {
 	l.pkg.Set.Name, l.pkg.Set.Version = n.pkg.Set.Name, n.pkg.Set.Version
 	l.pkg.Set.Rules = append(l.pkg.Set.Rules, n.pkg.Set.Rules...)
 	l.pkg.Queries = append(l.pkg.Queries, n.pkg.Queries...)
-	l.pkg.Problems = append(l.pkg.Problems, n.pkg.Problems...)
+	l.pkg.declared = append(l.pkg.declared, n.pkg.declared...)
+	for _, p := range n.pkg.Problems {
+		p.file = "" // complete, and of another file system
+		l.pkg.Problems = append(l.pkg.Problems, p)
+	}
 	return nil
 }

@@ -76,6 +76,8 @@ func (l *loader) isLegacy(dir string) bool {
 
 // legacy loads the one rule of a directory with a manifest.json.
 func (l *loader) legacy(dir string) error {
+	l.begin("")
+	defer l.end()
 	m := legacyManifest{l: l, file: path.Join(dir, legacyName), values: make(map[string]jsonValue)}
 	text, err := l.read(m.file)
 	if err != nil {
@@ -95,7 +97,7 @@ func (l *loader) legacy(dir string) error {
 	m.read("", members)
 	r := ir.Rule{ID: m.text("metadata.rule_id"), Name: m.text("metadata.rule_name"), Severity: m.severity(),
 		Tags: m.texts("metadata.tags"), Mitre: m.texts("capabilities.mitre_attack"), File: path.Join(dir, legacyQuery)}
-	if r.ID == "" {
+	if l.rule = r.ID; r.ID == "" {
 		m.problem(m.values["metadata"].at, "metadata.rule_id is missing")
 		return nil
 	}
@@ -128,7 +130,7 @@ func (m *legacyManifest) rule(dir string, r ir.Rule) {
 		}
 	}
 	at := m.src.Position(m.values["metadata.rule_id"].at)
-	m.l.rule(r, m.file, at.Line, at.Col)
+	m.l.ownFile(r, m.file, place{at.Line, at.Col}, place{at.Line, at.Col})
 }
 
 func (m *legacyManifest) problem(at int, format string, args ...any) {
@@ -136,9 +138,9 @@ func (m *legacyManifest) problem(at int, format string, args ...any) {
 	m.l.problem(m.file, pos.Line, pos.Col, format, args...)
 }
 
-func (m *legacyManifest) warning(at int, format string, args ...any) {
+func (m *legacyManifest) warning(at int, format string, args ...any) *Problem {
 	pos := m.src.Position(at)
-	m.l.warning(m.file, pos.Line, pos.Col, format, args...)
+	return m.l.warning(m.file, pos.Line, pos.Col, format, args...)
 }
 
 // read keeps the members that are of the right kind. An unknown key is a warning only: these files come from elsewhere.
@@ -147,11 +149,7 @@ func (m *legacyManifest) read(prefix string, members []jsonMember) {
 		key := prefix + e.key
 		kind, ok := legacyKeys[key]
 		if !ok {
-			hint := check.DidYouMean(key, legacyNames())
-			if hint != "" {
-				hint = " (" + hint + ")"
-			}
-			m.warning(e.at, "unknown key %s is ignored%s", key, hint)
+			m.warning(e.at, "unknown key %s is ignored", key).Hint = check.DidYouMean(key, legacyNames())
 			continue
 		}
 		if e.value.v == nil {

@@ -106,7 +106,7 @@ func TestLegacyFields(t *testing.T) {
 			t.Fatalf("%s: %d rules", dir, len(p.Set.Rules))
 		}
 		r := p.Set.Rules[0]
-		got := fmt.Sprintf("%s|%s|%d|%d|%v|%v|%s|%s|%v", r.ID, r.Name, r.Severity, r.Action, r.Tags, r.Mitre, r.File, r.MaxSpan, r.Sequence)
+		got := fmt.Sprintf("%s|%s|%d|%d|%v|%v|%s|%s|%v", r.ID, r.Name, r.Severity, r.Action, r.Tags, r.Mitre, r.File, r.MaxSpan, r.Form == ir.FormSequence)
 		want := fmt.Sprintf("exec-then-connect|Run and connect|%d|%d|[linux net]|[T1059 T1071.001]|%s|5s|true", ir.High, ir.ActionBlock,
 			at("rule.eql"))
 		if got != want {

@@ -5,9 +5,12 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"maps"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 
@@ -25,7 +28,7 @@ type manifest struct {
 		Author       string                `yaml:"author"`
 		Date         string                `yaml:"date"`
 		Categories   []category            `yaml:"categories"`
-		Globals      map[string]yaml.Node  `yaml:"globals"`
+		Globals      yaml.Node             `yaml:"globals"`
 		Suppressions []manifestSuppression `yaml:"suppressions"`
 	} `yaml:"ruleset"`
 }
@@ -37,13 +40,14 @@ type category struct {
 }
 
 type ruleHeader struct {
-	ID      text     `yaml:"id"`
-	Name    string   `yaml:"name"`
-	File    text     `yaml:"file"`
-	Action  text     `yaml:"action"`
-	Runtime text     `yaml:"runtime"`
-	Tags    []string `yaml:"tags"`
-	Mitre   []string `yaml:"mitre"`
+	ID       text      `yaml:"id"`
+	Name     string    `yaml:"name"`
+	File     text      `yaml:"file"`
+	Action   text      `yaml:"action"`
+	Runtime  text      `yaml:"runtime"`
+	Tags     []string  `yaml:"tags"`
+	Mitre    []string  `yaml:"mitre"`
+	Suppress yaml.Node `yaml:"suppress"`
 }
 
 type manifestSuppression struct {
@@ -77,17 +81,15 @@ func (l *loader) yamlProblems(file string, src []byte, err error) {
 			line, _ = strconv.Atoi(p[1])
 			m = p[2]
 		}
-		col := 1
+		col, hint := 1, ""
 		if p := yamlUnknown.FindStringSubmatch(m); p != nil {
 			m = "unknown key " + p[1]
-			if hint := check.DidYouMean(p[1], manifestKeys); hint != "" {
-				m += " (" + hint + ")"
-			}
+			hint = check.DidYouMean(p[1], manifestKeys)
 			if lines := bytes.Split(src, []byte{'\n'}); line <= len(lines) {
 				col += max(bytes.Index(lines[line-1], []byte(p[1])), 0)
 			}
 		}
-		l.problem(file, line, col, "%s", m)
+		l.problem(file, line, col, "%s", m).Hint = hint
 	}
 }
 
@@ -96,7 +98,7 @@ var yamlUnknown = regexp.MustCompile(`^field (\S+) not found in type `)
 
 // manifestKeys are offered for a misspelt one.
 var manifestKeys = []string{"ruleset", "name", "version", "description", "author", "date", "categories", "globals", "suppressions",
-	"severity", "rules", "id", "file", "action", "runtime", "tags", "mitre", "rule_id", "conditions"}
+	"severity", "rules", "id", "file", "action", "runtime", "tags", "mitre", "suppress", "rule_id", "conditions"}
 
 func (l *loader) manifest(src []byte) {
 	var m manifest
@@ -119,10 +121,7 @@ func (l *loader) manifest(src []byte) {
 	if rs.Name == "" {
 		l.problem(manifestName, 1, 1, "ruleset.name is missing")
 	}
-	l.globals = make(check.Globals)
-	for name, n := range rs.Globals {
-		l.globals[name] = l.values(name, &n)
-	}
+	l.define(&rs.Globals)
 	for _, c := range rs.Categories {
 		sev, ok := severity(c.Severity.Value)
 		if !ok {
@@ -136,7 +135,8 @@ func (l *loader) manifest(src []byte) {
 			l.header(h, sev)
 		}
 	}
-	l.suppress(rs.Suppressions)
+	l.suppressEvents(rs.Suppressions)
+	l.unused(&rs.Globals)
 	l.unnamed(rs.Categories)
 }
 
@@ -158,36 +158,14 @@ func (l *loader) unnamed(categories []category) {
 	})
 }
 
-// values reads the list of a global: text and whole numbers.
-func (l *loader) values(name string, n *yaml.Node) []any {
-	if n.Kind != yaml.SequenceNode {
-		l.problem(manifestName, n.Line, n.Column, "global %s is not a list", name)
-		return nil
-	}
-	var values []any
-	for _, e := range n.Content {
-		switch e.Tag {
-		case "!!int":
-			i, err := strconv.ParseInt(e.Value, 0, 64)
-			if err != nil {
-				l.problem(manifestName, e.Line, e.Column, "global %s: %s does not fit 64 bits", name, e.Value)
-			}
-			values = append(values, i)
-		case "!!str":
-			values = append(values, e.Value)
-		default:
-			l.problem(manifestName, e.Line, e.Column, "global %s: %q is neither text nor a whole number; text may need quotes", name, e.Value)
-		}
-	}
-	return values
-}
-
 func (l *loader) header(h ruleHeader, sev ir.Severity) {
 	r := ir.Rule{ID: h.ID.Value, Name: h.Name, Severity: sev, Tags: h.Tags, Mitre: h.Mitre, File: h.File.Value}
 	if r.Name == "" {
 		r.Name = r.ID
 	}
 	at := h.ID
+	l.begin(r.ID)
+	defer l.end()
 	switch {
 	case r.ID == "":
 		l.problem(manifestName, max(h.File.line, 1), h.File.col, "a rule has no id")
@@ -208,35 +186,101 @@ func (l *loader) header(h ruleHeader, sev ir.Severity) {
 	if rt := h.Runtime; rt.Value != "" && rt.Value != "native" {
 		l.problem(manifestName, rt.line, rt.col, "rule %s: runtime %q is not supported by this version (native)", r.ID, rt.Value)
 	}
-	l.rule(r, manifestName, at.line, at.col)
+	r.Suppress = l.suppression(r.ID, &h.Suppress)
+	before := len(l.pkg.Set.Rules)
+	l.ownFile(r, manifestName, place{at.line, at.col}, place{h.File.line, h.File.col})
+	if r.Suppress != nil && len(l.pkg.Set.Rules) > before {
+		l.suppressWorks(&l.pkg.Set.Rules[before], &h.Suppress)
+	}
 }
 
-func (l *loader) suppress(list []manifestSuppression) {
+// suppressEvents reads the conditions of events that do not count.
+func (l *loader) suppressEvents(list []manifestSuppression) {
 	l.suppressions = make(map[string][]ir.Node)
+	places := make(map[string][]text)
 	for _, s := range list {
 		id := s.RuleID.Value
 		if _, ok := l.ids[id]; !ok {
-			l.problem(manifestName, s.RuleID.line, s.RuleID.col, "suppression of unknown rule %s", id)
+			l.problem(manifestName, s.RuleID.line, s.RuleID.col, "suppression of unknown rule %s", id).Hint =
+				check.DidYouMean(id, slices.Sorted(maps.Keys(l.ids)))
 			continue
 		}
 		for _, c := range s.Conditions {
-			// The condition's own line and column are those inside its text: name the place in the manifest instead.
-			x, ds := eql.ParseExpr(l.place(manifestName), []byte(c.Value), l.dialect)
-			if !ds.HasErrors() {
-				var n ir.Node
-				n, ds = check.Expr(eql.NewSource(l.place(manifestName), c.Value), x, l.dialect, l.globals)
-				if !ds.HasErrors() {
-					l.suppressions[id] = append(l.suppressions[id], n)
-				}
+			n, doubtful := l.condition(id, c)
+			if n == nil {
+				continue
 			}
-			for _, d := range ds {
-				msg := d.Msg
-				if d.Hint != "" {
-					msg += " (" + d.Hint + ")"
-				}
-				l.problem(manifestName, c.line, c.col, "suppression of %s: %s", id, msg)
-				l.pkg.Problems[len(l.pkg.Problems)-1].Warning = d.Severity == eql.Warning
+			if !doubtful {
+				l.shadowed(id, n, c, places[id])
 			}
+			l.suppressions[id], places[id] = append(l.suppressions[id], n), append(places[id], c)
 		}
+	}
+}
+
+// condition reads one condition; nil when it cannot be used. doubtful says that there is a warning already.
+func (l *loader) condition(id string, c text) (n ir.Node, doubtful bool) {
+	l.rule = id
+	defer l.end()
+	whole, offset := l.inManifest(c)
+	x, ds := eql.ParseExpr(l.place(manifestName), []byte(c.Value), l.dialect)
+	if !ds.HasErrors() {
+		l.uses(x)
+		n, ds = check.Expr(eql.NewSource(l.place(manifestName), c.Value), x, l.dialect, l.globals)
+	}
+	move := movedBy(whole, c.Value, offset)
+	for i := range ds {
+		ds[i] = move(ds[i])
+		ds[i].Msg = "suppression of " + id + ": " + ds[i].Msg
+	}
+	l.diagnostics(manifestName, whole, ds)
+	if ds.HasErrors() {
+		return nil, true
+	}
+	return n, len(ds) > 0
+}
+
+// inManifest gives the place in the manifest of each byte of a text that stands in one line as it is, without escapes; of
+// another text the place where it begins.
+func (l *loader) inManifest(c text) (*eql.Source, func(int) int) {
+	whole := l.source(manifestName)
+	start := textOffset(whole.Text, c.line, c.col)
+	rest := whole.Text[start:]
+	if rest != "" && (rest[0] == '"' || rest[0] == '\'') && strings.HasPrefix(rest[1:], c.Value) {
+		start, rest = start+1, rest[1:]
+	}
+	if !strings.HasPrefix(rest, c.Value) {
+		return whole, func(int) int { return start }
+	}
+	return whole, func(o int) int { return start + min(o, len(c.Value)) }
+}
+
+// shadowed warns of a condition that changes nothing: one that never holds, or that an earlier one of the rule covers.
+// of are the places of the earlier ones.
+func (l *loader) shadowed(id string, n ir.Node, c text, of []text) {
+	warn := func(format string, args ...any) {
+		l.warning(manifestName, c.line, c.col, "suppression of "+id+": "+format, args...).Rule = id
+	}
+	for i, earlier := range l.suppressions[id] {
+		if covers(earlier, n) {
+			warn("what this describes is suppressed already by line %d", of[i].line)
+			return
+		}
+	}
+	r := slices.IndexFunc(l.pkg.Set.Rules, func(r ir.Rule) bool { return r.ID == id })
+	if r < 0 {
+		return
+	}
+	never, always := true, true
+	for _, s := range l.pkg.Set.Rules[r].Stages {
+		t := possible(n, s.Category)
+		never = never && t&canBeTrue == 0
+		always = always && t == canBeTrue
+	}
+	switch {
+	case never:
+		warn("this is never true for an event of the rule")
+	case always:
+		warn("this is always true: the rule never raises an alert")
 	}
 }

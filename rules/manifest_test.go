@@ -87,13 +87,13 @@ func TestManifestProblems(t *testing.T) {
 		{"key twice", "ruleset:\n  name: x\n  name: y\n", []problem{{"manifest.yaml:3:1", []string{"name", "line 2"}}}},
 		{"no name", "ruleset:\n  version: '1'\n", []problem{{"manifest.yaml:1:1", []string{"ruleset.name"}}}},
 		{"missing file", oneCategory("        - id: a\n          file: none.eql\n"),
-			[]problem{{"manifest.yaml:7:15", []string{"rule a", "none.eql"}}}},
+			[]problem{{"manifest.yaml:8:17", []string{"rule a", "none.eql"}}}},
 		{"file outside the package", oneCategory("        - id: a\n          file: ../a.eql\n"),
-			[]problem{{"manifest.yaml:7:15", []string{"rule a", "../a.eql"}}}},
+			[]problem{{"manifest.yaml:8:17", []string{"rule a", "../a.eql"}}}},
 		{"absolute file", oneCategory("        - id: a\n          file: /a.eql\n"),
-			[]problem{{"manifest.yaml:7:15", []string{"rule a", "/a.eql"}}}},
+			[]problem{{"manifest.yaml:8:17", []string{"rule a", "/a.eql"}}}},
 		{"file is a folder", oneCategory("        - id: a\n          file: sub\n"),
-			[]problem{{"manifest.yaml:7:15", []string{"rule a", "sub"}}}},
+			[]problem{{"manifest.yaml:8:17", []string{"rule a", "sub"}}}},
 		{"id twice", oneCategory("        - id: a\n          file: a.eql\n        - {id: a, file: b.eql}\n"),
 			[]problem{{"manifest.yaml:9:16", []string{"rule id a", "a.eql"}}}},
 		{"no id, no file", oneCategory("        - file: a.eql\n        - id: b\n"),
@@ -123,10 +123,10 @@ func TestManifestProblems(t *testing.T) {
         - 'process.name == 5'
         - 'process.name in $SELLS'
 `, []problem{{"manifest.yaml:11:16", []string{"nobody"}},
-			{"manifest.yaml:15:11", []string{"suppression of a", "end of the"}},
-			{"manifest.yaml:16:11", []string{"suppression of a", "process.nam"}},
-			{"manifest.yaml:17:11", []string{"suppression of a", "process.name is a string"}},
-			{"manifest.yaml:18:11", []string{"suppression of a", "$SELLS"}}}},
+			{"manifest.yaml:15:28", []string{"suppression of a", "end of the"}},
+			{"manifest.yaml:16:12", []string{"suppression of a", "process.nam"}},
+			{"manifest.yaml:17:12", []string{"suppression of a", "process.name is a string"}},
+			{"manifest.yaml:18:28", []string{"suppression of a", "$SELLS"}}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p, err := rules.LoadFS(files(c.manifest), "pkg", eql.Kestrel)

@@ -138,8 +138,8 @@ nonsense
 		}
 	}
 	want := []struct{ at, part string }{
-		{":1:1: ", "rule a, query line 2 column 3: unknown field process.nme"}, {":2:1: ", "invalid character"}, {":3:1: ", "number"},
-		{":4:1: ", "needs"}, {":5:1: ", "needs"}, {":7:1: ", "rule id d"}, {":8:1: ", "rule e, query line 1 column 11"},
+		{":1:37: ", "rule a: unknown field process.nme"}, {":2:2: ", "invalid character"}, {":3:7: ", "number"},
+		{":4:1: ", "needs"}, {":5:1: ", "needs"}, {":7:7: ", "rule id d"}, {":8:30: ", "rule e: expected a condition"},
 	}
 	if len(got) != len(want) {
 		t.Fatalf("%d problems, want %d:\n%s", len(got), len(want), strings.Join(got, "\n"))

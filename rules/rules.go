@@ -1,13 +1,14 @@
 // Package rules reads rule packages and the cases that test them. Host only. Everything that is wrong with a package is
 // reported at its place; a package with errors has no rule set.
 //
-//	manifest.yaml and the queries it lists          manifest.go
+//	manifest.yaml and the queries it lists          manifest.go, suppress.go, globals.go
 //	a directory without it, and what lies in it     folder.go
 //	manifest.json beside rule.eql                   legacy.go
 //	an Elastic detection rule, .toml                elastic.go
 //	a Sigma rule, .yml, translated to EQL           sigma*.go
 //	a file of JSON lines                            jsonl.go
 //	tests/*.yaml                                    cases.go
+//	what is wrong, and what is left out for it      problem.go, usable.go
 //
 // Memory: a Package owns what it holds and shares nothing with another. Goroutines: Load and Tests keep no state, any
 // number may run at once. When full: a file, a rule set or a nesting beyond its limit is a problem of the package.
@@ -18,12 +19,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"slices"
+	"strconv"
 
 	"github.com/kestrel-detection/kestrel/eql"
 	"github.com/kestrel-detection/kestrel/event/alert"
-	"github.com/kestrel-detection/kestrel/image/build"
 	"github.com/kestrel-detection/kestrel/ir"
 	"github.com/kestrel-detection/kestrel/ir/check"
 	"github.com/kestrel-detection/kestrel/limits"
@@ -33,58 +32,21 @@ import (
 // manifest or a file of JSON lines that holds a whole public rule set.
 const fileBytesMax = 64 << 20
 
-// Problem is something wrong with a package, at its place.
-type Problem struct {
-	File      string
-	Line, Col int
-	Warning   bool
-	Msg       string
-	Detail    string // the same with the line and a caret, when there is one
-}
-
-// String is file:line:col: message.
-func (p Problem) String() string {
-	s := p.File
-	if p.Line > 0 {
-		s += fmt.Sprintf(":%d:%d", p.Line, max(p.Col, 1))
-	}
-	if p.Warning {
-		return s + ": warning: " + p.Msg
-	}
-	return s + ": " + p.Msg
-}
-
 // Package is a rule package.
 type Package struct {
 	Set      ir.Ruleset
 	Queries  []string // by rule: its text
 	Problems []Problem
+
+	declared []declaration // by rule
+	name     string
 }
 
-// HasErrors tells whether the rule set is unusable.
-func (p *Package) HasErrors() bool {
-	return slices.ContainsFunc(p.Problems, func(q Problem) bool { return !q.Warning })
-}
-
-// Err says in one line what is wrong, nil when nothing is.
-func (p *Package) Err() error {
-	var first string
-	n := 0
-	for _, q := range p.Problems {
-		if q.Warning {
-			continue
-		}
-		if n++; n == 1 {
-			first = q.String()
-		}
-	}
-	switch n {
-	case 0:
-		return nil
-	case 1:
-		return errors.New(first)
-	}
-	return fmt.Errorf("%s (and %d more; kestrel validate lists them)", first, n-1)
+// declaration is where a rule stands.
+type declaration struct {
+	unit      int // see loader.begin
+	file      string
+	line, col int
 }
 
 // Load reads the package at a path, a directory or a file.
@@ -101,7 +63,7 @@ func Load(name string, d eql.Dialect) (*Package, error) {
 
 // LoadFS reads a package from a file system; name stands before file names in problems.
 func LoadFS(fsys fs.FS, name string, d eql.Dialect) (*Package, error) {
-	l := &loader{fsys: fsys, name: name, dialect: d, ids: make(map[string]string)}
+	l := newLoader(fsys, name, d)
 	text, err := l.read(manifestName)
 	switch {
 	case err == nil:
@@ -129,23 +91,35 @@ func (l *loader) some() {
 
 const manifestName = "manifest.yaml"
 
-// Compile makes the rule image of a package without errors.
-func (p *Package) Compile() ([]byte, *build.Report, error) {
-	if err := p.Err(); err != nil {
-		return nil, nil, err
-	}
-	return build.Build(&p.Set, build.Options{})
-}
-
+// loader reads one package. Of the packages of a directory each has its own; they share ids and units.
 type loader struct {
 	fsys         fs.FS
 	name         string
 	dialect      eql.Dialect
 	globals      check.Globals
+	used         map[string]bool // globals that a query or a suppression names
 	suppressions map[string][]ir.Node
 	ids          map[string]string // rule id -> where it was defined
+	sources      map[string]*eql.Source
 	pkg          Package
+
+	units *int   // counts the rules that were begun
+	unit  int    // the rule that is being read; 0 for what concerns the package as a whole
+	rule  string // its id, as soon as it is known
 }
+
+func newLoader(fsys fs.FS, name string, d eql.Dialect) *loader {
+	return &loader{fsys: fsys, name: name, dialect: d, ids: make(map[string]string), used: make(map[string]bool),
+		sources: make(map[string]*eql.Source), units: new(int), pkg: Package{name: name}}
+}
+
+// begin says that what follows, up to end, is about one rule: its errors make that rule unusable and no other.
+func (l *loader) begin(id string) {
+	*l.units++
+	l.unit, l.rule = *l.units, id
+}
+
+func (l *loader) end() { l.unit, l.rule = 0, "" }
 
 func (l *loader) read(file string) ([]byte, error) {
 	f, err := l.fsys.Open(file)
@@ -163,46 +137,30 @@ func (l *loader) read(file string) ([]byte, error) {
 	return fs.ReadFile(l.fsys, file)
 }
 
-func (l *loader) place(file string) string { return filepath.Join(l.name, file) }
-
-func (l *loader) problem(file string, line, col int, format string, args ...any) {
-	l.pkg.Problems = append(l.pkg.Problems, Problem{File: l.place(file), Line: line, Col: col, Msg: fmt.Sprintf(format, args...)})
-}
-
-func (l *loader) warning(file string, line, col int, format string, args ...any) {
-	l.problem(file, line, col, format, args...)
-	l.pkg.Problems[len(l.pkg.Problems)-1].Warning = true
-}
-
-func (l *loader) diagnostics(file string, ds eql.Diagnostics) {
-	for _, d := range ds {
-		msg := d.Msg
-		if d.Hint != "" {
-			msg += " (" + d.Hint + ")"
-		}
-		l.pkg.Problems = append(l.pkg.Problems, Problem{
-			File: l.place(file), Line: d.Pos.Line, Col: d.Pos.Col, Warning: d.Severity == eql.Warning, Msg: msg, Detail: d.Detail(),
-		})
-	}
-}
+// place is a line and a column of a file.
+type place struct{ line, col int }
 
 // origin is where a rule comes from.
 type origin struct {
 	file      string // that declares it
 	line, col int
 	dialect   eql.Dialect
-	// moved puts a diagnostic of the query to its place in the file; nil when the file is the query.
+	// Where the query is a part of the file: the file, and what puts a diagnostic of the query to its place there. Else nil.
+	whole *eql.Source
 	moved func(eql.Diagnostic) eql.Diagnostic
 }
 
-// rule reads, parses and checks the query of one rule, which has a file of its own.
-func (l *loader) rule(r ir.Rule, from string, line, col int) {
+// ownFile reads, parses and checks the query of one rule, which has a file of its own. at is where the rule is declared,
+// named where its file is.
+func (l *loader) ownFile(r ir.Rule, from string, at, named place) {
 	src, err := l.read(r.File)
 	if err != nil {
-		l.problem(from, line, col, "rule %s: %v", r.ID, err)
+		l.problem(from, named.line, named.col, "rule %s: %v", r.ID, err)
+		// What speaks of the rule elsewhere is not wrong for that.
+		l.ids[r.ID] = l.place(r.File)
 		return
 	}
-	l.query(r, src, origin{file: from, line: line, col: col, dialect: l.dialect})
+	l.query(r, src, origin{file: from, line: at.line, col: at.col, dialect: l.dialect})
 }
 
 // query parses and checks a query. A MaxSpan that the rule has already bounds a sequence that names none.
@@ -212,30 +170,38 @@ func (l *loader) query(r ir.Rule, src []byte, from origin) {
 		return
 	}
 	l.ids[r.ID] = l.place(r.File)
+	if from.whole != nil {
+		l.ids[r.ID] += ":" + strconv.Itoa(from.line)
+	}
 	if len(r.ID) > limits.NameBytesMax || len(r.Name) > limits.NameBytesMax {
 		l.problem(from.file, from.line, from.col, "rule id or name of more than %d bytes", limits.NameBytesMax)
 		return
 	}
 	q, ds := eql.Parse(l.place(r.File), src, from.dialect)
+	l.uses(q)
 	checked, ds := check.Rule(q, ds, l.globals)
+	whole := q.Source
 	if from.moved != nil {
+		whole = from.whole
 		for i := range ds {
 			ds[i] = from.moved(ds[i])
 		}
 	}
-	l.diagnostics(r.File, ds)
+	l.diagnostics(r.File, whole, ds)
 	if ds.HasErrors() {
 		return
 	}
-	r.Sequence, r.Stages, r.Until = checked.Sequence, checked.Stages, checked.Until
-	if !checked.Sequence || checked.MaxSpan != 0 {
+	r.Form, r.Stages, r.Until = checked.Form, checked.Stages, checked.Until
+	if checked.Form != ir.FormSequence || checked.MaxSpan != 0 {
 		r.MaxSpan = checked.MaxSpan
 	}
 	l.pkg.Set.Rules = append(l.pkg.Set.Rules, r)
 	l.pkg.Queries = append(l.pkg.Queries, string(src))
+	l.pkg.declared = append(l.pkg.declared, declaration{l.unit, l.place(from.file), from.line, from.col})
 }
 
-// finish joins the suppressions to the rules: an event that a suppression describes does not count for the rule.
+// finish joins the suppressions to the rules: an event that a suppression describes does not count for the rule. It
+// completes the problems as well.
 func (l *loader) finish() {
 	for i := range l.pkg.Set.Rules {
 		r := &l.pkg.Set.Rules[i]
@@ -248,6 +214,7 @@ func (l *loader) finish() {
 	if len(l.pkg.Set.Rules) > limits.RulesMax {
 		l.problem("", 0, 0, "%d rules (max %d)", len(l.pkg.Set.Rules), limits.RulesMax)
 	}
+	l.excerpts()
 }
 
 func severity(name string) (ir.Severity, bool) {

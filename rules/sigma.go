@@ -12,7 +12,6 @@ import (
 	"github.com/kestrel-detection/kestrel/eql"
 	"github.com/kestrel-detection/kestrel/event"
 	"github.com/kestrel-detection/kestrel/ir"
-	"github.com/kestrel-detection/kestrel/ir/check"
 )
 
 // sigmaLike tells Sigma rules from the other YAML files of a directory.
@@ -75,7 +74,8 @@ func (l *loader) sigma(file string, src []byte) {
 	}
 	s.detection = top["detection"]
 	id := strings.TrimSuffix(path.Base(file), path.Ext(file))
-	r := ir.Rule{ID: s.text(top["id"], "id", id), Severity: s.severity(top["level"]), File: file}
+	l.rule = s.text(top["id"], "id", id)
+	r := ir.Rule{ID: l.rule, Severity: s.severity(top["level"]), File: file}
 	r.Name = s.text(top["title"], "title", r.ID)
 	s.tags(top["tags"], &r)
 	if !s.source(top["logsource"], r.ID) {
@@ -90,7 +90,7 @@ func (l *loader) sigma(file string, src []byte) {
 	if top["id"] != nil {
 		at = top["id"]
 	}
-	l.query(r, []byte(text), origin{file: file, line: at.Line, col: at.Column, dialect: eql.Kestrel, moved: func(d eql.Diagnostic) eql.Diagnostic {
+	l.query(r, []byte(text), origin{file: file, line: at.Line, col: at.Column, dialect: eql.Kestrel, whole: s.whole, moved: func(d eql.Diagnostic) eql.Diagnostic {
 		n := s.detection
 		for _, p := range places {
 			if p.offset <= d.Span.Start {
@@ -102,9 +102,9 @@ func (l *loader) sigma(file string, src []byte) {
 	}})
 }
 
-func (s *sigma) fail(n *yaml.Node, format string, args ...any) {
+func (s *sigma) fail(n *yaml.Node, format string, args ...any) *Problem {
 	s.failed = true
-	s.l.problem(s.file, max(n.Line, 1), max(n.Column, 1), format, args...)
+	return s.l.problem(s.file, max(n.Line, 1), max(n.Column, 1), format, args...)
 }
 
 // top gives the values of the rule's keys. Sigma allows keys of one's own.
@@ -343,12 +343,4 @@ func (w *sigmaWriter) node(n *sigmaNode, within sigmaOp, negated bool) {
 	if parentheses {
 		w.b.WriteByte(')')
 	}
-}
-
-// offer is the nearest of the names as a hint in parentheses.
-func offer(wrong string, names []string) string {
-	if hint := check.DidYouMean(wrong, names); hint != "" {
-		return " (" + hint + ")"
-	}
-	return ""
 }

@@ -7,6 +7,8 @@ import (
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/kestrel-detection/kestrel/ir/check"
 )
 
 // conditionDepthMax bounds the nesting of a condition, for the recursion of its parser. People write three levels.
@@ -55,8 +57,12 @@ func (p *conditionParser) eat(word string) bool {
 	return false
 }
 
-// fail reports the first mistake, at the next token where the place in the file can be told.
 func (p *conditionParser) fail(format string, args ...any) *sigmaNode {
+	return p.failHint("", format, args...)
+}
+
+// failHint reports the first mistake, at the next token where the place in the file can be told.
+func (p *conditionParser) failHint(hint, format string, args ...any) *sigmaNode {
 	never := &sigmaNode{op: sigmaOr}
 	if p.failed {
 		return never
@@ -72,7 +78,7 @@ func (p *conditionParser) fail(format string, args ...any) *sigmaNode {
 			at.Column += column + 1
 		}
 	}
-	p.s.fail(&at, "condition: "+format, args...)
+	p.s.fail(&at, "condition: "+format, args...).Hint = hint
 	return never
 }
 
@@ -130,7 +136,7 @@ func (p *conditionParser) primary() *sigmaNode {
 		n, ok := p.s.selections[word]
 		if !ok {
 			p.next--
-			return p.fail("there is no selection %s%s", word, offer(word, p.s.names))
+			return p.failHint(check.DidYouMean(word, p.s.names), "there is no selection %s", word)
 		}
 		p.end()
 		return n

@@ -12,6 +12,7 @@ import (
 
 	"github.com/kestrel-detection/kestrel/eql"
 	"github.com/kestrel-detection/kestrel/event"
+	"github.com/kestrel-detection/kestrel/ir/check"
 )
 
 // sigmaField is what a field of Sigma is in EQL.
@@ -31,6 +32,7 @@ var sigmaFields = map[string]sigmaField{
 	"ParentImage":       {name: "process.parent.executable"},
 	"ParentCommandLine": {name: "process.parent.command_line"},
 	"ParentProcessId":   {name: "process.parent.pid"},
+	"ParentUser":        {name: "process.parent.user.name"},
 	"TargetFilename":    {name: "file.path"},
 	"DestinationIp":     {name: "destination.ip"},
 	"DestinationPort":   {name: "destination.port"},
@@ -50,7 +52,6 @@ var sigmaFields = map[string]sigmaField{
 	"LogonId":             {why: "Kestrel's events have no logon session"},
 	"LogonGuid":           {why: "Kestrel's events have no logon session"},
 	"TerminalSessionId":   {why: "Kestrel's events have no terminal session"},
-	"ParentUser":          {why: "Kestrel's events have the parent's user id, not the name"},
 	"ProcessGuid":         {why: "Kestrel names processes in another way"},
 	"ParentProcessGuid":   {why: "Kestrel names processes in another way"},
 	"Hashes":              {why: "Kestrel does not hash files"},
@@ -68,12 +69,17 @@ type sigmaModifiers struct {
 	all   bool
 	cased bool
 	flags syntax.Flags
+	wide  bool   // two bytes a letter, before it is encoded
+	code  string // base64, base64offset or empty
 }
 
 var sigmaMatches = []string{"contains", "startswith", "endswith", "re", "cidr", "exists", "lt", "lte", "gt", "gte"}
 
 // sigmaOthers are the modifiers that are known and refused.
-var sigmaOthers = []string{"base64", "base64offset", "wide", "utf16", "utf16le", "utf16be", "windash", "expand", "fieldref"}
+var sigmaOthers = []string{"utf16", "utf16be", "windash", "expand", "fieldref"}
+
+// sigmaNames are all that are translated.
+var sigmaNames = slices.Concat([]string{"all", "cased", "base64", "base64offset", "wide"}, sigmaMatches)
 
 // selection translates the value of a key of detection.
 func (s *sigma) selection(key, n *yaml.Node) *sigmaNode {
@@ -140,7 +146,8 @@ func (i *sigmaItem) head() bool {
 		i.s.fail(i.key, "keywords (%s) are refused: Kestrel's events have fields and no text as a whole", i.key.Value)
 		return false
 	case !ok:
-		i.s.fail(i.key, "field %s has no counterpart%s", name, offer(name, slices.Sorted(maps.Keys(sigmaFields))))
+		i.s.fail(i.key, "field %s has no counterpart", name).Hint = check.DidYouMean(name,
+			slices.Sorted(maps.Keys(sigmaFields)))
 		return false
 	case i.field.why != "":
 		i.s.fail(i.key, "field %s is refused: %s", name, i.field.why)
@@ -161,7 +168,7 @@ func (i *sigmaItem) head() bool {
 		i.s.fail(i.key, "the modifiers i, m and s belong to re")
 		return false
 	}
-	return true
+	return i.encodable()
 }
 
 func (i *sigmaItem) modifier(m string) bool {
@@ -173,6 +180,8 @@ func (i *sigmaItem) modifier(m string) bool {
 		i.mods.all = true
 	case m == "cased":
 		i.mods.cased = true
+	case m == "wide" || m == "utf16le" || m == "base64" || m == "base64offset":
+		return i.encoding(m)
 	case i.mods.match == "re" && m == "i":
 		i.mods.flags |= syntax.FoldCase
 	case i.mods.match == "re" && m == "s":
@@ -181,7 +190,7 @@ func (i *sigmaItem) modifier(m string) bool {
 		i.s.fail(i.key, "modifier %s is refused", m)
 		return false
 	case !slices.Contains(sigmaMatches, m):
-		i.s.fail(i.key, "unknown modifier %s%s", m, offer(m, append([]string{"all", "cased"}, sigmaMatches...)))
+		i.s.fail(i.key, "unknown modifier %s", m).Hint = check.DidYouMean(m, sigmaNames)
 		return false
 	case i.mods.match != "":
 		i.s.fail(i.key, "modifiers %s and %s exclude each other", i.mods.match, m)
@@ -209,6 +218,12 @@ func (i *sigmaItem) values(n *yaml.Node) *sigmaNode {
 	for _, v := range list {
 		if v.Kind != yaml.ScalarNode {
 			i.s.fail(v, "%s is %s, want a value or a list of values", i.key.Value, yamlWhat(v))
+			continue
+		}
+		if i.mods.code != "" {
+			if op, variants, ok := i.encoded(v); ok {
+				tests = append(tests, sigmaTest{op: op, values: variants, at: v})
+			}
 			continue
 		}
 		op, value, ok := i.value(v)
@@ -242,7 +257,9 @@ type sigmaTests []sigmaTest
 func (l sigmaTests) join(op, value string) bool {
 	for k := range l {
 		if l[k].op == op && op[0] != '<' && op[0] != '>' {
-			l[k].values = append(l[k].values, value)
+			if !slices.Contains(l[k].values, value) {
+				l[k].values = append(l[k].values, value)
+			}
 			return true
 		}
 	}

@@ -1,7 +1,9 @@
 package rules_test
 
 import (
+	"encoding/base64"
 	"fmt"
+	"math/rand/v2"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -47,6 +49,12 @@ func TestSigmaText(t *testing.T) {
 		{"numbers in order", "  s:\n    ProcessId|gte: 100\n    ParentProcessId|lt: 5\n  condition: s\n", "process.pid >= 100 and\n  process.parent.pid < 5"},
 		{"number as text", "  s:\n    ProcessId|startswith: 44\n    CommandLine|contains: 4444\n  condition: s\n",
 			"process.pid startswith~ \"44\" and\n  process.command_line contains~ \"4444\""},
+		{"base64", "  s:\n    CommandLine|base64|contains: [/bin/sh, 'a\\*']\n    Image|base64: x\n  condition: s\n",
+			"(process.command_line contains~ \"L2Jpbi9zaA==\" or process.command_line contains~ \"YSo=\") and\n  process.executable : \"eA==\""},
+		{"base64offset", "  s:\n    CommandLine|base64offset|contains: /bin/sh\n  condition: s\n",
+			`process.command_line contains~ ("L2Jpbi9za", "9iaW4vc2", "vYmluL3No")`},
+		{"base64offset, all", "  s:\n    CommandLine|wide|base64offset|contains|all: [curl, bash]\n  condition: s\n",
+			"process.command_line contains~ (\"YwB1AHIAbA\", \"MAdQByAGwA\", \"jAHUAcgBsA\") and\n  process.command_line contains~ (\"YgBhAHMAaA\", \"IAYQBzAGgA\", \"iAGEAcwBoA\")"},
 		{"not", "  s:\n    Image: /a\n  f:\n    ParentImage: /b\n    User: null\n  condition: s and not f\n",
 			"process.executable : \"/a\" and\n  not (process.parent.executable != null and process.parent.executable : \"/b\" and user.name == null)"},
 		{"not of null", "  s:\n    User: null\n  condition: not s\n", `not (user.name == null)`},
@@ -343,7 +351,15 @@ func TestSigmaProblems(t *testing.T) {
 		{"field of other events", rule("  s:\n    TargetFilename: a\n  condition: s\n"),
 			[]string{"x.yml:8:5: field TargetFilename: events of process_creation have no file.path"}},
 		{"field twice", rule("  s:\n    Image: a\n    Image: b\n  condition: s\n"), []string{"x.yml:9:5: key Image is there twice"}},
-		{"refused modifier", rule("  s:\n    CommandLine|base64offset|contains: a\n  condition: s\n"), []string{"x.yml:8:5: modifier base64offset is refused"}},
+		{"refused modifier", rule("  s:\n    CommandLine|windash|contains: a\n  condition: s\n"), []string{"x.yml:8:5: modifier windash is refused"}},
+		{"encoded, too short", rule("  s:\n    CommandLine|base64offset|contains: ''\n  condition: s\n"), []string{"x.yml:8:40: base64offset takes text without wildcards"}},
+		{"encoded wildcard", rule("  s:\n    CommandLine|base64: 'a*'\n  condition: s\n"), []string{`x.yml:8:25: base64 takes text without wildcards, not "a*"`}},
+		{"encoded behind", rule("  s:\n    CommandLine|contains|base64: a\n  condition: s\n"), []string{"x.yml:8:5: modifier base64 stands behind contains"}},
+		{"wide behind", rule("  s:\n    CommandLine|base64|wide|contains: a\n  condition: s\n"), []string{"x.yml:8:5: modifier wide stands behind base64"}},
+		{"only wide", rule("  s:\n    CommandLine|wide|contains: a\n  condition: s\n"), []string{"x.yml:8:5: modifier wide is refused without base64"}},
+		{"encoded twice", rule("  s:\n    CommandLine|base64|base64offset|contains: a\n  condition: s\n"), []string{"x.yml:8:5: modifiers base64 and base64offset exclude each other"}},
+		{"encoded with re", rule("  s:\n    CommandLine|base64|re: a\n  condition: s\n"), []string{"x.yml:8:5: modifiers base64 and re exclude each other"}},
+		{"offset of a whole", rule("  s:\n    CommandLine|base64offset: abc\n  condition: s\n"), []string{"x.yml:8:5: base64offset takes contains"}},
 		{"unknown modifier", rule("  s:\n    CommandLine|contain: a\n  condition: s\n"),
 			[]string{"x.yml:8:5: unknown modifier contain (did you mean contains"}},
 		{"modifiers that exclude each other", rule("  s:\n    CommandLine|contains|re: a\n  condition: s\n"),
@@ -360,7 +376,7 @@ func TestSigmaProblems(t *testing.T) {
 		{"values are a mapping", rule("  s:\n    Image: {a: b}\n  condition: s\n"), []string{"x.yml:8:12: Image is a mapping"}},
 		{"alias", rule("  s:\n    Image: &i /a\n  t:\n    Image: *i\n  condition: s or t\n"), []string{"x.yml:10:12: Image is an alias"}},
 		{"id", strings.Replace(rule(s+"  condition: s\n"), "sigma-id", strings.Repeat("i", 256), 1), []string{"x.yml:2:5: rule id or name of more than 255"}},
-		{"too large", rule("  s:\n    CommandLine: [" + strings.Repeat("aaaaaaa*b, ", 20000) + "x]\n  condition: s" + strings.Repeat(" or s", 50) + "\n"), []string{"x.yml:7:3: "}},
+		{"too large", rule("  s:\n    CommandLine: [" + numbered("aaaaaaa*b%d, ", 20000) + "x]\n  condition: s" + strings.Repeat(" or s", 50) + "\n"), []string{"x.yml:7:3: "}},
 		{"what the compiler refuses", rule("  s:\n    CommandLine: x\n  t:\n    CommandLine|re: '" + strings.Repeat("(", 250) + "a" + strings.Repeat("|b)", 250) + "'\n  condition: s or t\n"),
 			[]string{"x.yml:10:21: "}},
 	} {
@@ -372,5 +388,40 @@ func TestSigmaProblems(t *testing.T) {
 	write(t, name, "a: b\n")
 	if p, err := rules.Load(name, eql.Kestrel); err != nil || !p.HasErrors() {
 		t.Errorf("a file that is no rule, named by the user: %v %v", err, p)
+	}
+}
+
+// numbered repeats a format with the numbers from 0.
+func numbered(format string, n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, format, i)
+	}
+	return b.String()
+}
+
+// TestSigmaOffsets: what base64offset looks for is in every text that was encoded with the value in it.
+func TestSigmaOffsets(t *testing.T) {
+	seed := rand.Uint64()
+	r := rand.New(rand.NewPCG(seed, 0))
+	for range 50 {
+		text := func(n int) string {
+			b := make([]byte, n)
+			for i := range b {
+				b[i] = "abcdefgh01234567 -/."[r.IntN(20)]
+			}
+			return string(b)
+		}
+		value := "x" + text(1+r.IntN(12)) + "y"
+		p := loadTree(t, tree("x.yml", sigmaRule("process_creation", "  s:\n    CommandLine|base64offset|contains: '"+value+"'\n  condition: s\n")))
+		checkAll(t, p)
+		img := imageOf(t, p)
+		for before := range 7 {
+			line := base64.StdEncoding.EncodeToString([]byte(text(before) + value + text(r.IntN(5))))
+			ev := `{"event.category":"process","event.type":"start","event.action":"exec","process.command_line":"echo ` + line + `"}`
+			if len(replayed(t, img, []byte(ev))) != 1 {
+				t.Errorf("seed %d: %q is not found in %s", seed, value, line)
+			}
+		}
 	}
 }

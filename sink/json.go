@@ -80,7 +80,15 @@ func AppendJSON(dst []byte, a alert.Alert) []byte {
 	dst = append(dst, `","ruleset":`...)
 	dst = appendString(dst, a.Ruleset())
 	dst = appendTruncated(dst, a.Flags(), &cut)
+	if n := a.Omitted(); n > 0 {
+		dst = append(dst, `,"omitted_events":`...)
+		dst = strconv.AppendInt(dst, int64(n), 10)
+	}
 	dst = appendEvicted(dst, a.Flags())
+	if n := a.Suppressed(); n > 0 {
+		dst = append(dst, `,"suppressed":`...)
+		dst = strconv.AppendUint(dst, uint64(n), 10)
+	}
 	return append(dst, "}}"...)
 }
 

@@ -146,6 +146,11 @@ func (l *line) gaps(a alert.Alert) {
 	if f&(alert.FlagEvidenceEvicted|alert.FlagStateEvicted|alert.FlagBound) != 0 {
 		l.text(" [engine at its limits]")
 	}
+	if n := a.Suppressed(); n > 0 {
+		l.text(" [")
+		l.int(int64(n))
+		l.text(" more suppressed]")
+	}
 }
 
 // The fields a line shows that package event has no name for.

@@ -97,6 +97,12 @@ func want(a alert.Alert) map[string]any {
 	if len(evicted) > 0 {
 		context["evicted"] = evicted
 	}
+	if n := a.Omitted(); n > 0 {
+		context["omitted_events"] = number(int64(n))
+	}
+	if n := a.Suppressed(); n > 0 {
+		context["suppressed"] = number(int64(n))
+	}
 	return map[string]any{"id": "dead000000000000000000000000000f", "rule_id": text(a.RuleID()), "rule_name": text(a.RuleName()),
 		"severity": a.Severity().String(), "title": text(a.Title()), "timestamp_ns": number(a.Wall()), "events": events, "context": context}
 }

@@ -100,7 +100,7 @@ func sequenceAlert() alert.Alert {
 func nastyAlert() alert.Alert {
 	e := process("/tmp/\x1b]0;owned\x07x (pid 1)", "\x1b[2J\x1b[H", "a\nb\tc", "\xff\xfe\x9b31m", "", "\u202ekcats", "caf\u00e9", `say "hi"`, `c:\x`,
 		"\x7f\u009b31m\u2028", "(pid", "1, user root)")
-	return newAlert(alert.Head{Severity: alert.Low, Action: alert.Killed, Flags: alert.FlagEvidenceEvicted | alert.FlagBound}, "N \x1b[31m\"q\"").
+	return newAlert(alert.Head{Severity: alert.Low, Action: alert.Killed, Flags: alert.FlagEvidenceEvicted | alert.FlagBound, Suppressed: 59}, "N \x1b[31m\"q\"").
 		event(e).end()
 }
 

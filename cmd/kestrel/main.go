@@ -48,8 +48,8 @@ func run(args []string) int {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(runCommand(), validateCommand(), compileCommand(), listCommand(), testCommand(), recordCommand(),
-		replayCommand(), doctorCommand(), versionCommand())
+	root.AddCommand(runCommand(), validateCommand(), compileCommand(), listCommand(), testCommand(),
+		recordCommand(), replayCommand(), doctorCommand(), versionCommand())
 	for _, c := range root.Commands() {
 		c.Args = noArguments
 	}

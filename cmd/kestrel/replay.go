@@ -9,13 +9,13 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"github.com/kestrel-detection/kestrel/agent"
 	"github.com/kestrel-detection/kestrel/event"
 	"github.com/kestrel-detection/kestrel/event/alert"
 	"github.com/kestrel-detection/kestrel/event/ecsjson"
 	"github.com/kestrel-detection/kestrel/event/evlog"
+	"github.com/kestrel-detection/kestrel/image"
 	"github.com/kestrel-detection/kestrel/limits"
 	"github.com/kestrel-detection/kestrel/sink"
 	"github.com/kestrel-detection/kestrel/testdata"
@@ -53,6 +53,7 @@ func replayCommand() *cobra.Command {
 		return err
 	}}
 	f.add(c)
+	f.addSkip(c)
 	c.Flags().StringVar(&log, "log", "", "log that record wrote; may be compressed with gzip")
 	c.Flags().StringVar(&image, "image", "", "rule image (.kri)")
 	c.Flags().IntVar(&workers, "workers", 1, "match workers; the alerts do not depend on it")
@@ -69,12 +70,7 @@ type printer struct {
 }
 
 func newPrinter(c *cobra.Command, quiet bool) *printer {
-	p := &printer{w: bufio.NewWriter(c.OutOrStdout()), quiet: quiet}
-	if f, ok := c.OutOrStdout().(*os.File); ok {
-		_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
-		p.lines = err == nil
-	}
-	return p
+	return &printer{w: bufio.NewWriter(c.OutOrStdout()), lines: terminal(c.OutOrStdout()), quiet: quiet}
 }
 
 func (p *printer) alert(a alert.Alert, json []byte) error {
@@ -193,6 +189,13 @@ func openEvents(c *cobra.Command, name string) (agent.RecordReader, func() error
 
 // offline matches given events and prints the alerts.
 func offline(c *cobra.Command, src agent.RuleSource, name string) error {
+	return matchEvents(c, src, name, agent.Replay, false)
+}
+
+// matcher is agent.Replay or agent.Test.
+type matcher func(agent.RecordReader, *image.Image, agent.Sizes, func(alert.Alert, []byte) error) (agent.Result, error)
+
+func matchEvents(c *cobra.Command, src agent.RuleSource, name string, match matcher, asJSON bool) error {
 	log, done, err := openEvents(c, name)
 	if err != nil {
 		return err
@@ -203,7 +206,8 @@ func offline(c *cobra.Command, src agent.RuleSource, name string) error {
 	}
 	defer rules.Close()
 	p := newPrinter(c, false)
-	_, err = p.run(rules, log, 1)
+	p.lines = p.lines && !asJSON
+	_, err = match(log, rules.Image, agent.HostSizes, p.alert)
 	if ferr := p.w.Flush(); err == nil {
 		err = ferr
 	}

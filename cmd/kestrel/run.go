@@ -106,6 +106,7 @@ func runCommand() *cobra.Command {
 		return err
 	}}
 	f.add(c)
+	f.addSkip(c)
 	lf.add(c)
 	c.Flags().StringVar(&image, "image", "", "rule image (.kri)")
 	c.Flags().StringVar(&mode, "mode", "", "detect, enforce or offline (default: the configuration's)")

@@ -2,160 +2,99 @@ package main
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
-	"io"
+	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/kestrel-detection/kestrel/agent"
-	"github.com/kestrel-detection/kestrel/event"
-	"github.com/kestrel-detection/kestrel/event/proc"
-	"github.com/kestrel-detection/kestrel/ir"
-	"github.com/kestrel-detection/kestrel/ir/reference"
-	"github.com/kestrel-detection/kestrel/rules"
 )
 
+// testFlags are those of the command test.
+type testFlags struct {
+	ruleFlags
+	rule    string
+	events  string
+	cases   bool
+	verbose bool
+	json    bool
+}
+
 func testCommand() *cobra.Command {
-	var f ruleFlags
-	var rule, events string
-	var verbose bool
-	c := &cobra.Command{Use: "test", Short: "NDJSON events in, alerts out", RunE: func(c *cobra.Command, _ []string) error {
-		p, err := f.load()
-		if err != nil {
-			return err
-		}
-		if printProblems(p, false) {
-			return errFailed
-		}
-		if rule != "" {
-			if p = only(p, rule); len(p.Set.Rules) == 0 {
-				return fmt.Errorf("no rule %s", rule)
-			}
-		}
-		if verbose {
-			return explain(c, p, events)
-		}
-		img, _, err := p.Compile()
-		if err != nil {
-			return err
-		}
-		return offline(c, agent.ImageBytes(img), events)
-	}}
+	var f testFlags
+	c := &cobra.Command{Use: "test", Short: "run the cases of a package, or events through its rules",
+		Long: `Runs rules on a host, without privileges.
+
+With events, it prints the alerts they raise, or with --verbose what each step of each rule made of each event. Events are
+NDJSON or a recorded log: --event FILE, --event - for standard input, or simply piped in.
+
+Without events, it runs the cases that lie in the folders named tests of the package, and fails when one does. It does so
+also when standard input is empty; --cases does not look at standard input at all.`,
+		RunE: func(c *cobra.Command, _ []string) error { return f.run(c) }}
 	f.add(c)
-	c.Flags().StringVar(&rule, "rule", "", "test this rule only")
-	c.Flags().StringVar(&events, "event", "", "file of events: NDJSON or a recorded log (default: standard input)")
-	c.Flags().BoolVar(&verbose, "verbose", false, "say which test of which rule held or failed")
+	f.addSkip(c)
+	c.Flags().StringVar(&f.rule, "rule", "", "test this rule only")
+	c.Flags().StringVar(&f.events, "event", "", "file of events: NDJSON or a recorded log; - is standard input")
+	c.Flags().BoolVar(&f.cases, "cases", false, "run the cases of the package, whatever standard input is")
+	c.Flags().BoolVar(&f.verbose, "verbose", false, "explain each event: which test of which rule held or failed; of cases, name those that pass")
+	c.Flags().BoolVar(&f.json, "json", false, "print JSON on a terminal, too; of cases, a report as JSON")
 	return c
 }
 
-func only(p *rules.Package, id string) *rules.Package {
-	one := &rules.Package{Set: ir.Ruleset{Name: p.Set.Name, Version: p.Set.Version}}
-	for i, r := range p.Set.Rules {
-		if r.ID == id {
-			one.Set.Rules, one.Queries = append(one.Set.Rules, r), append(one.Queries, p.Queries[i])
-		}
+func (f *testFlags) run(c *cobra.Command) error {
+	if f.cases && f.events != "" {
+		return usagef("--cases and --event exclude each other")
 	}
-	return one
-}
-
-// explain shows for each event and each step of each rule of its category what the tests made of it.
-func explain(c *cobra.Command, p *rules.Package, name string) error {
-	log, done, err := openEvents(c, name)
+	s, err := f.compiled()
 	if err != nil {
 		return err
 	}
-	table, err := proc.New(proc.Config{Entries: agent.HostSizes.Processes, LimboBlocks: 1})
-	if err != nil {
-		return err
-	}
-	defer table.Close()
-	w := bufio.NewWriter(c.OutOrStdout())
-	in := reference.New(p.Set.Rules)
-	for id := uint64(0); ; {
-		// The reader's records are good until the next one: nothing may borrow them then.
-		table.Release()
-		rec, err := log.Next()
-		if errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-			break
+	if f.rule != "" {
+		if s.Package = s.Only(f.rule); s.Package == nil {
+			return fmt.Errorf("no rule %s", f.rule)
 		}
-		if err != nil {
-			return errors.Join(w.Flush(), err)
-		}
-		var ev event.Event
-		if !table.Apply(rec, &ev) {
-			continue
-		}
-		id++
-		rec.SetID(id)
-		action, _ := ev.Bytes(event.FieldEventAction)
-		fmt.Fprintf(w, "event %d: %s %s\n", id, ev.Cat, action)
-		for i := range p.Set.Rules {
-			explainRule(w, &p.Set.Rules[i], &ev)
-		}
-		for _, m := range in.Event(&ev) {
-			fmt.Fprintf(w, "  ALERT %s: events %v\n", p.Set.Rules[m.Rule].ID, m.Events)
+		if s.image, s.report, err = s.Compile(); err != nil {
+			return err
 		}
 	}
-	return errors.Join(w.Flush(), done())
+	input := noInput
+	if f.events == "" && !f.cases {
+		input = stdinHolds(c)
+	}
+	if f.events == "" && input != eventsInput {
+		if has := f.hasCases(); has || f.cases || input == noInput {
+			return f.runCases(c, s)
+		}
+	}
+	if f.verbose {
+		return f.explain(c, s)
+	}
+	return matchEvents(c, agent.ImageBytes(s.image), f.events, agent.Test, f.json)
 }
 
-func explainRule(w io.Writer, r *ir.Rule, ev *event.Event) {
-	stages := r.Stages
-	if r.Until != nil {
-		stages = append(stages[:len(stages):len(stages)], *r.Until)
-	}
-	for s := range stages {
-		st := &stages[s]
-		if st.Category != ev.Cat && st.Category != event.CategoryAny {
-			continue
-		}
-		step := ""
-		switch {
-		case s == len(r.Stages):
-			step = " until"
-		case r.Sequence:
-			step = fmt.Sprintf(" step %d", s+1)
-		}
-		fmt.Fprintf(w, "  %s%s: %s\n", r.ID, step, reference.Eval(st.Cond, ev))
-		explainNode(w, st.Cond, ev, "    ")
-	}
-}
+// input is what standard input is good for.
+type input uint8
 
-func explainNode(w io.Writer, n ir.Node, ev *event.Event, indent string) {
-	switch n := n.(type) {
-	case ir.And:
-		fmt.Fprintf(w, "%sand: %s\n", indent, reference.Eval(n, ev))
-		for _, a := range n.Args {
-			explainNode(w, a, ev, indent+"  ")
-		}
-	case ir.Or:
-		fmt.Fprintf(w, "%sor: %s\n", indent, reference.Eval(n, ev))
-		for _, a := range n.Args {
-			explainNode(w, a, ev, indent+"  ")
-		}
-	case ir.Not:
-		fmt.Fprintf(w, "%snot: %s\n", indent, reference.Eval(n, ev))
-		explainNode(w, n.Arg, ev, indent+"  ")
-	case ir.IsTrue:
-		explainNode(w, n.Arg, ev, indent)
-	default:
-		fmt.Fprintf(w, "%s%s: %s%s\n", indent, ir.Describe(n), reference.Eval(n, ev), valueOf(n, ev))
-	}
-}
+const (
+	noInput     input = iota // a terminal, or nothing
+	emptyInput               // a pipe or file that holds nothing
+	eventsInput              // something to read
+)
 
-// valueOf is the value that a test saw.
-func valueOf(n ir.Node, ev *event.Event) string {
-	f, ok := ir.FieldOf(n)
+// stdinHolds looks at the standard input of a command. It waits for the first byte of a pipe.
+func stdinHolds(c *cobra.Command) input {
+	f, ok := c.InOrStdin().(*os.File)
 	if !ok {
-		return ""
+		return eventsInput
 	}
-	vs, ok := reference.Values(f, ev)
-	switch {
-	case !ok:
-		return " (the event has none)"
-	case len(vs) == 1:
-		return fmt.Sprintf(" (it is %q)", vs[0])
+	st, err := f.Stat()
+	if err != nil || st.Mode()&os.ModeCharDevice != 0 {
+		return noInput
 	}
-	return fmt.Sprintf(" (they are %q)", vs)
+	b := bufio.NewReaderSize(f, 64<<10)
+	c.SetIn(b)
+	if _, err := b.Peek(1); err != nil {
+		return emptyInput
+	}
+	return eventsInput
 }

@@ -31,7 +31,9 @@ import (
 //	40  16  id        deterministic, given by the engine
 //	56  u64 entity    the key the rule held for
 //	64  u16 ruleset, u16 rule id, u16 rule name, u16 title: lengths in bytes
-//	72  the four strings one after the other, padded with zeros to 8
+//	72  u32 suppressed  alerts like this one that were not raised since the last that was
+//	76  u32           zero
+//	80  the four strings one after the other, padded with zeros to 8
 //	    events
 //
 // Layout of an event:
@@ -63,7 +65,9 @@ const (
 	offID       = 40
 	offEntity   = 56
 	offLengths  = 64
-	headSize    = 72
+	offSuppress = 72
+	offTail     = 76
+	headSize    = 80
 
 	offEventType   = 4
 	offEventFlags  = 6
@@ -79,7 +83,7 @@ const (
 
 const (
 	// Version is the layout this package writes and reads.
-	Version = 1
+	Version = 2
 	// Align is the alignment and granularity of alerts and of the events in them.
 	Align = 8
 	// SizeMax bounds one alert: a sequence of a dozen steps with the usual 1.5 KB of fields each, with room. Sinks size
@@ -178,7 +182,7 @@ const (
 	FlagEventsOmitted               // whole events were left out for want of room
 	FlagEvidenceEvicted             // the events of an earlier step were given up for newer ones
 	FlagStateEvicted                // states of this rule's sequence were given up for newer ones
-	FlagBound                       // a bound on states or matches was reached while the rule was pending
+	FlagBound                       // the rule has more states at a step, or more array elements, than are kept
 	flagsAll            = 1<<iota - 1
 )
 
@@ -232,6 +236,9 @@ func (a Alert) ID() []byte { return a[offID : offID+16 : offID+16] }
 
 // Entity is the key the rule held for.
 func (a Alert) Entity() uint64 { return le.Uint64(a[offEntity:]) }
+
+// Suppressed is the number of alerts like this one that were not raised since the last that was.
+func (a Alert) Suppressed() uint32 { return le.Uint32(a[offSuppress:]) }
 
 // Ruleset is the version of the rule set, borrowed.
 func (a Alert) Ruleset() []byte { return a.text(0) }

@@ -61,7 +61,7 @@ func connectEvent() *event.Event {
 
 func head() *Head {
 	return &Head{Action: WouldBlock, Severity: High, Flags: FlagStateEvicted, Seq: 77, Wall: 1_704_067_205_000_000_003,
-		Mono: 5_000_000_003, ID: [16]byte{0xde, 0xad, 15: 0xff}, Entity: 0x7f3a2b1c0d4e}
+		Mono: 5_000_000_003, ID: [16]byte{0xde, 0xad, 15: 0xff}, Entity: 0x7f3a2b1c0d4e, Suppressed: 60}
 }
 
 var rule = &Rule{Ruleset: "base 1.2.0", ID: "suspicious-exec", Name: "Suspicious exec", Title: "A program in /tmp was run"}
@@ -101,7 +101,7 @@ func TestRoundTrip(t *testing.T) {
 	h := head()
 	if a.Action() != h.Action || a.Severity() != h.Severity || a.Flags() != h.Flags || a.Seq() != h.Seq ||
 		a.Wall() != h.Wall || a.Mono() != h.Mono || !bytes.Equal(a.ID(), h.ID[:]) || a.Entity() != h.Entity ||
-		a.Count() != 2 || a.Omitted() != 0 {
+		a.Suppressed() != h.Suppressed || a.Count() != 2 || a.Omitted() != 0 {
 		t.Errorf("head differs: %x", []byte(a[:headSize]))
 	}
 	got := Rule{string(a.Ruleset()), string(a.RuleID()), string(a.RuleName()), string(a.Title())}
@@ -149,7 +149,7 @@ func TestRoundTrip(t *testing.T) {
 		if !ok {
 			break
 		}
-		if f.ID == event.FieldTimestamp || f.ID == fieldOSType || f.ID == event.FieldFilePath {
+		if f.ID == event.FieldTimestamp || f.ID == event.FieldHostOSType || f.ID == event.FieldFilePath {
 			t.Errorf("field %d in a process event", f.ID)
 		}
 	}
@@ -234,6 +234,52 @@ func TestStringMax(t *testing.T) {
 	}
 }
 
+// TestLeaders: an event has the fields of its leaders and of a report when it has these; a leader that is the process or
+// its parent is only told by its ids.
+func TestLeaders(t *testing.T) {
+	leader := func(exe string) event.Record {
+		return record(event.TypeProcessInfo, 1, func(b *event.Builder) { b.String(event.SlotExecutable, exe, 0) })
+	}
+	names := func(ev *event.Event) string {
+		var out []string
+		for it := Evidence(AppendEvidence(make([]byte, 0, EvidenceBytesMax), ev, EvidenceBytesMax)).Fields(); ; {
+			f, ok := it.Next()
+			if !ok {
+				return strings.Join(out, " ")
+			}
+			switch event.FieldByID(f.ID).Part {
+			case event.PartEntry, event.PartSession, event.PartGroup, event.PartReport:
+				out = append(out, strings.TrimPrefix(event.FieldByID(f.ID).Name, "process."))
+			}
+		}
+	}
+	ev := connectEvent()
+	if got := names(ev); got != "" {
+		t.Errorf("without leaders: %s", got)
+	}
+	ev.Entry, ev.Session, ev.Group = leader("/sbin/sshd"), ev.Parent, ev.Proc
+	want := "entry_leader.pid entry_leader.entity_id entry_leader.name entry_leader.executable entry_leader.same_as_process " +
+		"session_leader.pid session_leader.entity_id group_leader.pid group_leader.entity_id"
+	if got := names(ev); got != want {
+		t.Errorf("with leaders: %s\nwant %s", got, want)
+	}
+	b := event.Builder{Buf: make([]byte, event.RecordSizeMax)}
+	b.BeginWide(event.TypeReport, 1)
+	b.String(event.SlotModule, "auditd", 0)
+	ev.Report = b.End()
+	b = event.Builder{Buf: make([]byte, event.RecordSizeMax)}
+	b.BeginWide(event.TypeProcessInfo, 1)
+	b.Process(5, 0, 0, 0)
+	b.String(event.SlotEntryType, "init", 0)
+	b.String(event.SlotExecutable, "/sbin/init", 0)
+	ev.Parent = b.End()
+	ev.Entry, ev.Session, ev.Group = ev.Parent, nil, nil
+	want = "entry_leader.pid entry_leader.entry_meta.type event.module event.kind user.effective.id"
+	if got := names(ev); got != want {
+		t.Errorf("with a report: %s\nwant %s", got, want)
+	}
+}
+
 // A value that the kernel programs cut says so, and so does what is derived from it.
 func TestTruncatedByCapture(t *testing.T) {
 	ev := execEvent("")
@@ -308,6 +354,7 @@ func TestCheckRefuses(t *testing.T) {
 		{"flag", func(b []byte) []byte { b[offFlags+3] = 0x80; return b }, ErrFlags},
 		{"omitted without the flag", func(b []byte) []byte { b[offOmitted] = 1; return b }, ErrFlags},
 		{"zero byte", func(b []byte) []byte { b[offZero] = 1; return b }, ErrPadding},
+		{"zero word", func(b []byte) []byte { b[offTail+1] = 1; return b }, ErrPadding},
 		{"text", func(b []byte) []byte { le.PutUint16(b[offLengths+6:], TitleBytesMax+1); return b }, ErrText},
 		{"one event more", func(b []byte) []byte { b[offEvents]++; return b }, ErrEvent},
 		{"one event fewer", func(b []byte) []byte { b[offEvents]--; return b }, ErrEvent},
@@ -381,5 +428,48 @@ func BenchmarkAlert(b *testing.B) {
 		w.Begin(h, rule)
 		w.Event(ev, EvidenceBytesMax)
 		w.End()
+	}
+}
+
+// TestWhole: the fields that a rule reads later are there however little room is left, and what follows from others too.
+func TestWhole(t *testing.T) {
+	b := event.Builder{Buf: make([]byte, event.RecordSizeMax)}
+	b.Begin(event.TypeExec, 1)
+	b.Process(7, 7, 0, 7)
+	b.String(event.SlotExecutable, "/"+strings.Repeat("x", 900), 0)
+	b.String(event.SlotArgs, strings.Repeat("a", 1200), 0)
+	b.String(event.SlotCwd, "/home/somebody", 0)
+	ev := &event.Event{Own: b.End()}
+	ev.Proc, ev.Session = ev.Own, ev.Own
+	ev.SetCategory()
+	session := event.FieldByName("process.session_leader.executable").ID
+	read := []event.FieldID{event.FieldWorkingDirectory, session}
+	const max = 1800
+	e := Evidence(AppendWhole(make([]byte, 0, max), ev, max, read))
+	got := map[event.FieldID]string{}
+	for it := e.Fields(); ; {
+		f, ok := it.Next()
+		if !ok {
+			break
+		}
+		got[f.ID] = string(f.Value)
+	}
+	if got[event.FieldWorkingDirectory] != "/home/somebody" || len(got[session]) != 901 || e.Flags()&EvidenceOmitted == 0 {
+		t.Errorf("%d fields, flags %d, directory %q, session leader %d bytes", len(got), e.Flags(), got[event.FieldWorkingDirectory], len(got[session]))
+	}
+	w := Builder{Buf: make([]byte, SizeMax)}
+	w.Begin(&Head{}, &Rule{})
+	w.Evidence(e)
+	if fault := Check(w.End()); fault != ErrNone {
+		t.Error(fault)
+	}
+	for it := Evidence(AppendEvidence(make([]byte, 0, max), ev, max)).Fields(); ; {
+		f, ok := it.Next()
+		if !ok {
+			break
+		}
+		if f.ID == session {
+			t.Error("an alert repeats what follows from the process")
+		}
 	}
 }

@@ -51,7 +51,7 @@ func Check(b []byte) Error {
 	if a.Flags()&^uint32(flagsAll) != 0 || (a.Flags()&FlagEventsOmitted != 0) != (a.Omitted() != 0) {
 		return ErrFlags
 	}
-	if b[offZero] != 0 {
+	if b[offZero] != 0 || !zero(b[offTail:headSize]) {
 		return ErrPadding
 	}
 	n := headSize

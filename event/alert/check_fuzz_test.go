@@ -16,7 +16,7 @@ func FuzzCheck(f *testing.F) {
 			return
 		}
 		a := Alert(b)
-		h := Head{a.Action(), a.Severity(), a.Flags(), a.Seq(), a.Wall(), a.Mono(), [16]byte(a.ID()), a.Entity()}
+		h := Head{a.Action(), a.Severity(), a.Flags(), a.Seq(), a.Wall(), a.Mono(), [16]byte(a.ID()), a.Entity(), a.Suppressed()}
 		w := Builder{Buf: make([]byte, SizeMax)}
 		w.Begin(&h, &Rule{string(a.Ruleset()), string(a.RuleID()), string(a.RuleName()), string(a.Title())})
 		fields := 0

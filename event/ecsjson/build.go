@@ -3,6 +3,7 @@ package ecsjson
 import (
 	"bytes"
 	"math"
+	"strconv"
 	"strings"
 
 	"github.com/kestrel-detection/kestrel/event"
@@ -10,8 +11,8 @@ import (
 
 // builder makes the records of one event, each in bytes of its own.
 type builder struct {
-	own, proc, parent, host event.Builder
-	records                 [4]event.Record
+	parts   [event.Parts]event.Builder // that of PartHost for the host record
+	records [event.Parts]event.Record
 
 	hostID, hostName string
 	hostKnown        bool
@@ -19,9 +20,24 @@ type builder struct {
 }
 
 func (b *builder) init() {
-	for _, x := range []*event.Builder{&b.own, &b.proc, &b.parent, &b.host} {
-		x.Buf = make([]byte, event.RecordSizeMax)
+	for i := range b.parts {
+		b.parts[i].Buf = make([]byte, event.RecordSizeMax)
 	}
+}
+
+// contextParts are the parts that go before the event, in this order, with the flags of their records.
+var contextParts = [...]struct {
+	part        event.Part
+	typ         event.Type
+	flags       uint16
+	pid, entity event.FieldID
+}{
+	{event.PartReport, event.TypeReport, event.FlagInline, 0, 0},
+	{event.PartEntry, event.TypeProcessInfo, event.FlagInline | event.FlagInlineEntry, event.FieldEntryPID, event.FieldEntryEntityID},
+	{event.PartSession, event.TypeProcessInfo, event.FlagInline | event.FlagInlineSession, event.FieldSessionPID, event.FieldSessionEntityID},
+	{event.PartGroup, event.TypeProcessInfo, event.FlagInline | event.FlagInlineGroup, event.FieldGroupPID, event.FieldGroupEntityID},
+	{event.PartParent, event.TypeProcessInfo, event.FlagInline | event.FlagInlineParent, event.FieldParentPID, event.FieldParentEntityID},
+	{event.PartProc, event.TypeProcessInfo, event.FlagInline, event.FieldPID, event.FieldEntityID},
 }
 
 // event makes the records of the line that was parsed.
@@ -34,33 +50,49 @@ func (l *Reader) event() error {
 	if err := l.time(); err != nil {
 		return l.badLine("%v", err)
 	}
+	if _, ok := event.CategoryByName(category); !ok && category != "" {
+		l.ignore("event.category "+strconv.Quote(category), UnknownCategory)
+	}
 	l.pending = l.build.records[:0]
 	l.hostRecord()
 
 	b := &l.build
-	class := event.ClassOf(typ)
-	pid, tid := v.pid(event.FieldPID), v.pid(44)
-	entity, parentEntity := l.entities(pid)
 	now := uint64(l.lastWall)
-	b.own.Begin(typ, now)
-	b.own.Process(pid, tid, 0, entity)
-	b.own.Flag(event.FlagInline)
-	b.proc.Begin(event.TypeProcessInfo, now)
-	b.proc.Process(pid, tid, 0, entity)
-	b.proc.Flag(event.FlagInline)
-	b.parent.Begin(event.TypeProcessInfo, now)
-	b.parent.Process(v.pid(event.FieldParentPID), 0, 0, parentEntity)
-	b.parent.Flag(event.FlagInline | event.FlagInlineParent)
-
-	l.typeStrings(typ, category, derive)
-	proc := &b.proc
-	if class == event.ClassProcess && !v.ownDiffers() {
-		proc = &b.own
+	own := &b.parts[event.PartOwn]
+	own.BeginWide(typ, now)
+	own.Process(v.pid(event.FieldPID), v.pid(event.FieldThreadID), 0, l.entity(event.FieldPID, event.FieldEntityID))
+	own.Flag(event.FlagInline)
+	for i := range contextParts {
+		c := &contextParts[i]
+		x := &b.parts[c.part]
+		x.BeginWide(c.typ, now)
+		x.Flag(c.flags)
+		if c.pid != 0 {
+			x.Process(v.pid(c.pid), 0, 0, l.entity(c.pid, c.entity))
+		}
 	}
-	var procFacts, parentFacts bool
-	if parentEntity != 0 {
-		proc.Int(event.SlotParentEntity, int64(parentEntity))
-		procFacts = true
+	l.typeStrings(typ, category, derive)
+	has := l.fields(event.ClassOf(typ))
+	for i := range contextParts {
+		if part := contextParts[i].part; has[part] {
+			l.pending = append(l.pending, b.parts[part].End())
+		}
+	}
+	l.pending = append(l.pending, own.End())
+	return nil
+}
+
+// fields stores the values of the line in the records of the parts that they belong to, and tells which of these now say
+// something. A process event is the record of its process too, unless the line tells the two apart.
+func (l *Reader) fields(class event.Class) (has [event.Parts]bool) {
+	v, b := &l.values, &l.build
+	proc := event.PartProc
+	if class == event.ClassProcess && !v.ownDiffers() {
+		proc = event.PartOwn
+	}
+	if parent := l.entity(event.FieldParentPID, event.FieldParentEntityID); parent != 0 {
+		b.parts[proc].Int(event.SlotParentEntity, int64(parent))
+		has[proc] = true
 	}
 	// Arguments come last: when a record gets full they are what is cut.
 	for _, long := range []bool{false, true} {
@@ -69,28 +101,27 @@ func (l *Reader) event() error {
 			if x := &v.fields[f.ID]; !x.given() || isLong(f) != long {
 				continue
 			}
-			switch f.Part {
+			part := f.Part
+			switch part {
+			case event.PartHost:
+				continue // hostRecord
 			case event.PartOwn:
-				l.own(f, class)
+				if !f.ID.CarriedBy(class) {
+					l.ignore(f.Name, OtherClass)
+					continue
+				}
 			case event.PartProc:
-				procFacts = l.set(proc, f) || procFacts
-			case event.PartParent:
-				parentFacts = l.set(&b.parent, f) || parentFacts
+				part = proc
 			}
+			has[part] = l.set(&b.parts[part], f) || has[part]
 		}
 	}
-	if parentFacts {
-		l.pending = append(l.pending, b.parent.End())
-	}
-	if procFacts && proc == &b.proc {
-		l.pending = append(l.pending, b.proc.End())
-	}
-	l.pending = append(l.pending, b.own.End())
-	return nil
+	return has
 }
 
 func isLong(f *event.Field) bool {
-	return f.Part != event.PartOwn && (f.Slot == event.SlotArgs || f.Slot == event.SlotCommandLine)
+	return f.Class == event.ClassProcess && f.HasSlot() &&
+		(f.Slot == event.SlotArgs || f.Slot == event.SlotCommandLine || f.Slot == event.SlotEnvVars)
 }
 
 func (l *Reader) time() error {
@@ -113,10 +144,10 @@ func (l *Reader) time() error {
 // hostRecord names the host, at the start and when another begins to speak.
 func (l *Reader) hostRecord() {
 	b, v := &l.build, &l.values
-	if os := &v.fields[80]; os.given() && os.first() != "linux" {
+	if os := &v.fields[event.FieldHostOSType]; os.given() && os.first() != "linux" {
 		l.ignore("host.os.type", BadValue)
 	}
-	id, name := v.text(81), v.text(82)
+	id, name := v.text(event.FieldHostID), v.text(event.FieldHostName)
 	if b.hostKnown && id == b.hostID && name == b.hostName {
 		return
 	}
@@ -125,11 +156,12 @@ func (l *Reader) hostRecord() {
 	if id+name != "" {
 		b.seed = hash(id + "\x00" + name)
 	}
-	b.host.Begin(event.TypeHostInfo, uint64(l.lastWall))
-	b.host.Int(event.SlotContextID, 0)
-	b.host.String(event.SlotContextText, name, 0)
-	b.host.String(event.SlotContextText2, id, 0)
-	l.pending = append(l.pending, b.host.End())
+	x := &b.parts[event.PartHost]
+	x.Begin(event.TypeHostInfo, uint64(l.lastWall))
+	x.Int(event.SlotContextID, 0)
+	x.String(event.SlotContextText, name, 0)
+	x.String(event.SlotContextText2, id, 0)
+	l.pending = append(l.pending, x.End())
 }
 
 // text is the text of a field, "" when the line does not have it.
@@ -150,21 +182,17 @@ func (v *values) pid(id event.FieldID) uint32 {
 	return 0
 }
 
-// entities are the entity ids of the process and its parent. One is made of a pid when the source gives none.
-func (l *Reader) entities(pid uint32) (own, parent uint64) {
+// entity is the entity id of the process, its parent or a leader. One is made of its pid when the source gives none, for
+// others than the process only when that has none either.
+func (l *Reader) entity(pid, entity event.FieldID) uint64 {
 	v := &l.values
-	given := v.fields[event.FieldEntityID].given()
-	if given {
-		own = v.fields[event.FieldEntityID].entity()
-	} else if pid != 0 {
-		own = event.EntityID(l.build.seed, pid, 0)
+	if x := &v.fields[entity]; x.given() {
+		return x.entity()
 	}
-	if x := &v.fields[event.FieldParentEntityID]; x.given() {
-		parent = x.entity()
-	} else if ppid := v.pid(event.FieldParentPID); ppid != 0 && !given {
-		parent = event.EntityID(l.build.seed, ppid, 0)
+	if n := v.pid(pid); n != 0 && !v.fields[event.FieldEntityID].given() {
+		return event.EntityID(l.build.seed, n, 0)
 	}
-	return own, parent
+	return 0
 }
 
 // ownDiffers tells that the ids of the event's user are not those of the process, which share a slot in the record of
@@ -179,12 +207,14 @@ func (v *values) ownDiffers() bool {
 		m, okM := y.integer()
 		return okN && okM && n != m
 	}
-	return differ(event.FieldUserID, 18) || differ(event.FieldGroupID, 19)
+	user, process := &v.fields[event.FieldUserName], &v.fields[event.FieldProcessUserName]
+	return differ(event.FieldUserID, event.FieldProcessUserID) || differ(event.FieldGroupID, event.FieldProcessGroupID) ||
+		user.given() && process.given() && user.first() != process.first()
 }
 
 // typeStrings stores category, type and action where they are not what the type says; see types.go.
 func (l *Reader) typeStrings(typ event.Type, category string, derive bool) {
-	v, info, b := &l.values, event.Info(typ), &l.build.own
+	v, info, b := &l.values, event.Info(typ), &l.build.parts[event.PartOwn]
 	say := func(slot int, id event.FieldID, text, derived string, given bool) {
 		switch {
 		case given && text != derived:
@@ -204,61 +234,57 @@ func (l *Reader) typeStrings(typ event.Type, category string, derive bool) {
 	say(event.SlotAction, event.FieldEventAction, v.text(event.FieldEventAction), info.Action, action.given())
 }
 
-// own stores a field of the event itself.
-func (l *Reader) own(f *event.Field, class event.Class) {
-	x := &l.values.fields[f.ID]
-	switch f.ID {
-	case event.FieldEventCategory, event.FieldEventType, event.FieldEventAction:
-		return // typeStrings
-	case event.FieldPID, 44:
-		if n, ok := x.integer(); !ok || n < 0 || n > math.MaxUint32 {
-			l.ignore(f.Name, BadValue)
-		}
-		return
-	case event.FieldEntityID:
-		return
-	}
-	if !f.ID.CarriedBy(class) {
-		l.ignore(f.Name, OtherClass)
-		return
-	}
-	l.set(&l.build.own, f)
-}
-
-// set stores a value in its slot. It is false when the value cannot be one of the field.
+// set stores a value in its slot. It is false when the value cannot be one of the field, or needs no place.
 func (l *Reader) set(b *event.Builder, f *event.Field) bool {
 	x := &l.values.fields[f.ID]
 	var n int64
 	var raw []byte
 	ok := true
-	switch f.Kind {
-	case event.KindEntity:
-		return true // entities has stored it
-	case event.KindBool:
+	switch {
+	case f.ID == event.FieldEventCategory || f.ID == event.FieldEventType || f.ID == event.FieldEventAction:
+		return false // typeStrings has stored it
+	case f.Derive == event.DerivePID || f.Derive == event.DeriveThread:
+		n, ok = x.integer() // the header has it
+		ok = ok && n >= 0 && n <= math.MaxUint32
+	case f.Derive == event.DeriveEntity || f.Derive == event.DeriveParentEntity:
+		return true // so it has this
+	case f.Kind == event.KindEntity:
+		b.Int(int(f.Slot), int64(x.entity()))
+	case f.Kind == event.KindBool:
 		if n, ok = x.boolean(); ok {
-			b.Int(int(f.From), n)
+			setBool(b, f, n)
 		}
-	case event.KindInt, event.KindID:
+	case f.Kind.IsNumber():
 		if n, ok = x.integer(); ok {
 			b.Int(int(f.Slot), n)
 		}
-	case event.KindIP:
+	case f.Kind == event.KindIP:
 		if raw, ok = x.address(); ok {
 			b.Bytes(int(f.Slot), raw, 0, false)
 		}
-	case event.KindStrings:
+	case f.Kind == event.KindStrings:
 		if raw, ok = l.elements(x); ok {
 			b.Bytes(int(f.Slot), raw, 0, false)
 		}
-	case event.KindString:
-		if !l.follows(f, x.first()) {
-			b.String(int(f.Slot), x.first(), 0)
-		}
+	case !l.follows(f, x.first()):
+		b.String(int(f.Slot), x.first(), 0)
 	}
 	if !ok {
 		l.ignore(f.Name, BadValue)
 	}
 	return ok
+}
+
+// setBool stores a truth value in its slot, or in the one that it is derived from.
+func setBool(b *event.Builder, f *event.Field, n int64) {
+	switch {
+	case f.HasSlot():
+		b.Int(int(f.Slot), n)
+	case f.Derive == event.DeriveMemfdFlag:
+		b.Or(int(f.From), n<<(f.ID-event.FieldMemfdCloexec))
+	default:
+		b.Int(int(f.From), n)
+	}
 }
 
 // elements joins an array as records have it. An element with a NUL cannot be told from two.
@@ -281,10 +307,23 @@ func (l *Reader) elements(x *value) ([]byte, bool) {
 }
 
 // sources are the fields that others of the same record are derived from.
-var sources = map[event.FieldID]event.FieldID{
-	event.FieldName: event.FieldExecutable, event.FieldCommandLine: event.FieldArgs, 31: 32, 33: 34,
-	21: event.FieldFilePath, 22: event.FieldFilePath,
-}
+var sources = func() map[event.FieldID]event.FieldID {
+	m := map[event.FieldID]event.FieldID{}
+	for i := range event.Fields {
+		f := &event.Fields[i]
+		switch f.Derive {
+		case event.DeriveBasename, event.DeriveExtension, event.DeriveJoin:
+		default:
+			continue
+		}
+		for k := range event.Fields {
+			if from := &event.Fields[k]; from.Part == f.Part && from.Class == f.Class && from.Slot == f.From {
+				m[f.ID] = from.ID
+			}
+		}
+	}
+	return m
+}()
 
 // follows tells whether a string is what the schema derives from another value of the line, and need not be stored.
 func (l *Reader) follows(f *event.Field, s string) bool {

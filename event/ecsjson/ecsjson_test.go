@@ -95,10 +95,15 @@ func TestTypes(t *testing.T) {
 		{`"event.category":"network","event.type":"end","event.action":"disconnect_received"`, 4001, "network", "end", "disconnect_received"},
 		{`"event.category":["network","dns"],"event.action":"lookup_result"`, 5001, "network", "-", "lookup_result"},
 		{`"event.category":["intrusion_detection","file"],"event.type":"deletion"`, 3005, "file", "deletion", "deletion"},
-		{`"event.category":"driver"`, 6004, "driver", "-", "-"},
+		{`"event.category":"driver"`, 6008, "driver", "-", "-"},
+		{`"event.category":"authentication","event.action":"ssh_login"`, 7001, "authentication", "-", "ssh_login"},
+		{`"event.category":["session","process"],"event.type":"start"`, 7002, "session", "start", "-"},
+		{`"event.category":"iam","event.type":["group","creation"]`, 7003, "iam", "group creation", "-"},
+		{`"event.category":"configuration"`, 7004, "configuration", "-", "-"},
+		{`"event.category":"process","event.type":"start","event.action":"load_module"`, 6004, "process", "start", "load_module"},
 		{`"event.category":"registry","event.action":"set"`, 0, "registry", "-", "set"},
 		{`"event.category":"any"`, 0, "any", "-", "-"},
-		{`"event.action":"load_module"`, 6004, "driver", "start", "load_module"},
+		{`"event.action":"load_module"`, 6004, "process", "start", "load_module"},
 		{`"event.action":"strange"`, 0, "-", "-", "strange"},
 		{`"process.pid":1`, 0, "-", "-", "-"},
 		{`"event_type_id":1001,"event.action":null,"event.type":null`, 1001, "process", "-", "-"},
@@ -317,7 +322,7 @@ func TestIgnored(t *testing.T) {
 `)
 	names, more := r.Ignored()
 	got := fmt.Sprint(names, more, errs)
-	want := "[{zebra unknown name 2} {a.b unknown name 1} {process.args unusable value 2} {process.pid unusable value 1} " +
+	want := "[{zebra unknown name 2} {a.b.c unknown name 1} {process.args unusable value 2} {process.pid unusable value 1} " +
 		"{user.id unusable value 1} {destination.port not a field of such events 1} {host.os.type unusable value 1} " +
 		"{process.interactive unusable value 1} {destination.ip unusable value 1}] 0 []"
 	if got != want {

@@ -2,14 +2,15 @@
 // as such an object. It is for logs, tests and tools; no device source uses it.
 //
 // Names may be flat ("process.executable"), nested or mixed; of a name given twice the last counts; null is absent;
-// the object may keep its fields in "fields", as the events of an alert do. What kind of event it is follows from
+// the members of objects in an array are read as arrays; of a field that has one value the first element counts. The
+// object may keep its fields in "fields", as the events of an alert do. What kind of event it is follows from
 // event_type_id, event_type, event.category, event.action and event.type: see types.go.
 //
 // An event shows a rule what its line says and nothing of other lines. Facts about the process and its parent go
 // before the event as context records (event.FlagInline), which package proc attaches to this event alone. Three
 // things are added. What the schema derives (a name from a path, a command line from arguments) is there. A process
-// without an entity id has one made of its host and pid, so that the events of a pid belong together; so has a parent,
-// when the process has none either. An event without a time has that of the line before.
+// without an entity id has one made of its host and pid, so that the events of a pid belong together; so have its parent
+// and leaders, when the process has none either. An event without a time has that of the line before.
 //
 // Times: the monotonic time of a record is its wall time, so that records of several files compare; the host record
 // says that the offset is 0.
@@ -58,9 +59,11 @@ const (
 	UnknownName Why = iota // not a field of the schema
 	BadValue               // not a value of the field's kind
 	OtherClass             // a field that events of this class do not have
+	// UnknownCategory is for an event whose category no rule can name: only rules of any event see it.
+	UnknownCategory
 )
 
-var whyTexts = [...]string{"unknown name", "unusable value", "not a field of such events"}
+var whyTexts = [...]string{"unknown name", "unusable value", "not a field of such events", "a category that no rule can name"}
 
 func (w Why) String() string { return whyTexts[w] }
 

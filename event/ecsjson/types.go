@@ -55,6 +55,7 @@ var actionTypes = [...]word{
 	{event.CategoryProcess, "ptrace", event.TypePtrace, true},
 	{event.CategoryProcess, "bpf_load", event.TypeBPFLoad, true},
 	{event.CategoryProcess, "memfd_create", event.TypeMemfd, true},
+	{event.CategoryProcess, "load_module", event.TypeModuleLoad, true},
 	{event.CategoryFile, "open", event.TypeFileOpen, true},
 	{event.CategoryFile, "read", event.TypeFileRead, true},
 	{event.CategoryFile, "modification", event.TypeFileWrite, true},
@@ -72,7 +73,6 @@ var actionTypes = [...]word{
 	{event.CategoryNetwork, "lookup_requested", event.TypeDNS, true},
 	{event.CategoryNetwork, "lookup_result", event.TypeDNS, false},
 	{event.CategoryDNS, "lookup_requested", event.TypeDNS, true},
-	{event.CategoryDriver, "load_module", event.TypeModuleLoad, true},
 }
 
 var kindTypes = [...]word{
@@ -90,7 +90,9 @@ var kindTypes = [...]word{
 // TypeOther, which has the same fields.
 var generalTypes = [event.Categories]event.Type{
 	event.CategoryOther: event.TypeOther, event.CategoryProcess: event.TypeOther, event.CategoryFile: event.TypeFileOpen,
-	event.CategoryNetwork: event.TypeConnect, event.CategoryDNS: event.TypeDNS, event.CategoryDriver: event.TypeModuleLoad,
+	event.CategoryNetwork: event.TypeConnect, event.CategoryDNS: event.TypeDNS, event.CategoryDriver: event.TypeDriver,
+	event.CategoryAuthentication: event.TypeLogin, event.CategorySession: event.TypeSession,
+	event.CategoryIAM: event.TypeAccount, event.CategoryConfiguration: event.TypeSetting,
 }
 
 // decide finds the type of the line's event. derive says that the strings which the line leaves out follow from it;

@@ -44,6 +44,20 @@ func (v *value) first() string {
 	return v.text
 }
 
+// with is an array of what is in both.
+func (v *value) with(more *value) value {
+	out := value{form: formArray}
+	for _, x := range []*value{v, more} {
+		switch {
+		case x.form == formArray:
+			out.list = append(out.list, x.list...)
+		case x.given():
+			out.list = append(out.list, x.text)
+		}
+	}
+	return out
+}
+
 // values is what a line says, by field.
 type values struct {
 	fields [event.FieldsMax]value
@@ -52,8 +66,9 @@ type values struct {
 	typeName, typeID          value
 	timestamp, timestampNanos value
 
-	dec *json.Decoder
-	l   *Reader
+	dec    *json.Decoder
+	l      *Reader
+	arrays int // that the member at hand is in
 }
 
 var fieldIDs = func() map[string]event.FieldID {
@@ -71,7 +86,7 @@ func (v *values) parse(line []byte, l *Reader) error {
 	}
 	v.used = v.used[:0]
 	v.typeName, v.typeID, v.timestamp, v.timestampNanos = value{}, value{}, value{}, value{}
-	v.dec, v.l = json.NewDecoder(bytes.NewReader(line)), l
+	v.dec, v.l, v.arrays = json.NewDecoder(bytes.NewReader(line)), l, 0
 	v.dec.UseNumber()
 	tok, err := v.dec.Token()
 	if err != nil {
@@ -143,24 +158,31 @@ func scalar(tok json.Token) value {
 	return value{form: formNull}
 }
 
-// array reads an array of scalars. One with anything else in it is of no field of the schema.
+// array reads an array of scalars or objects. An array in an array is of no field of the schema.
 func (v *values) array(name string, depth int) error {
 	out := value{form: formArray}
-	nested := false
+	nested, objects := false, false
 	for v.dec.More() {
 		tok, err := v.dec.Token()
 		if err != nil {
 			return err
 		}
-		if _, ok := tok.(json.Delim); ok {
+		switch tok {
+		case json.Delim('{'):
+			objects = true
+			v.arrays++
+			err = v.object(name+".", depth+1)
+			v.arrays--
+		case json.Delim('['):
 			nested = true
-			if err := v.skip(depth + 1); err != nil {
-				return err
+			err = v.skip(depth + 1)
+		default:
+			if s := scalar(tok); s.form != formNull {
+				out.list = append(out.list, s.text)
 			}
-			continue
 		}
-		if s := scalar(tok); s.form != formNull {
-			out.list = append(out.list, s.text)
+		if err != nil {
+			return err
 		}
 	}
 	if _, err := v.dec.Token(); err != nil {
@@ -173,10 +195,10 @@ func (v *values) array(name string, depth int) error {
 			why = BadValue
 		}
 		v.l.ignore(name, why)
-	case len(out.list) == 0:
-		v.put(name, value{form: formNull})
-	default:
+	case len(out.list) > 0:
 		v.put(name, out)
+	case !objects:
+		v.put(name, value{form: formNull})
 	}
 	return nil
 }
@@ -205,6 +227,9 @@ func (v *values) put(name string, x value) {
 	if id, ok := fieldIDs[name]; ok {
 		if v.fields[id].form == formNone {
 			v.used = append(v.used, id)
+		}
+		if v.arrays > 0 && v.fields[id].given() {
+			x = v.fields[id].with(&x)
 		}
 		v.fields[id] = x
 		return

@@ -14,6 +14,7 @@ import (
 
 	"github.com/kestrel-detection/kestrel/event"
 	"github.com/kestrel-detection/kestrel/internal/mallocs"
+	"github.com/kestrel-detection/kestrel/testdata"
 )
 
 // someRecords makes n records of all classes and many sizes.
@@ -113,6 +114,39 @@ func TestRoundTrip(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestOldSchema: the capture of the first version, which is kept as it was recorded, reads whole.
+func TestOldSchema(t *testing.T) {
+	capture := testdata.Capture()
+	z, err := gzip.NewReader(bytes.NewReader(capture))
+	if err != nil {
+		t.Fatal(err)
+	}
+	head := make([]byte, headBytes)
+	if _, err := io.ReadFull(z, head); err != nil {
+		t.Fatal(err)
+	}
+	if v := binary.LittleEndian.Uint16(head[10:]); v != event.SchemaVersionMin {
+		t.Errorf("the kept capture is of schema version %d, not %d", v, event.SchemaVersionMin)
+	}
+	records, counts, err := readLog(capture)
+	if err != io.EOF || counts.Records == 0 || len(records) != int(counts.Records) {
+		t.Errorf("%d records, %+v: %v", len(records), counts, err)
+	}
+}
+
+// TestWideRecords: records with few and with all slots stand in one log.
+func TestWideRecords(t *testing.T) {
+	b := event.Builder{Buf: make([]byte, event.RecordSizeMax)}
+	b.BeginWide(event.TypeReport, 1)
+	b.String(event.SlotAuditResult, "success", 0)
+	wide := bytes.Clone(b.End())
+	records := append(someRecords(5, 1), wide)
+	got, _, err := readLog(writeLog(t, records))
+	if err != io.EOF || len(got) != 6 || !bytes.Equal(got[5], wide) {
+		t.Errorf("%d records: %v", len(got), err)
 	}
 }
 
@@ -220,7 +254,8 @@ func TestLies(t *testing.T) {
 	}{
 		{"magic", edit(log, 0, func(p []byte) { p[1] = 'X' }), "offset 0: not an event log (bad magic)"},
 		{"version", edit(log, 0, func(p []byte) { p[8] = 9 }), "offset 0: format version 9 (this reads 1)"},
-		{"schema", edit(log, 0, func(p []byte) { p[10] = 9 }), fmt.Sprintf("offset 0: schema version 9 (this reads %d)", event.SchemaVersion)},
+		{"schema", edit(log, 0, func(p []byte) { p[10] = 9 }), fmt.Sprintf("offset 0: schema version 9 (this reads %d to %d)", event.SchemaVersionMin, event.SchemaVersion)},
+		{"schema 0", edit(log, 0, func(p []byte) { p[10] = 0 }), fmt.Sprintf("offset 0: schema version 0 (this reads %d to %d)", event.SchemaVersionMin, event.SchemaVersion)},
 		{"kind", edit(log, first, put32(0, 1)), "no block begins here"},
 		{"number", edit(log, second, put32(12, 7)), "block 7 where block 1 should be"},
 		{"records", edit(log, first, put32(8, 1)), "records says it has 1 (min 1)"},

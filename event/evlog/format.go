@@ -6,6 +6,9 @@
 //	...
 //	trailer  a block of its own kind; payload: u64 records, u64 bytes of records, u64 records of each class
 //
+// A log of an older schema version reads as one of this: records have fewer slots, and nothing in them has moved. One of a
+// newer version is refused.
+//
 // All numbers are little-endian, the CRC is CRC-32C. Blocks are numbered from 0, the trailer included. A payload is
 // records one after the other; each begins with its length. A log that was cut or changed is good up to the first
 // block that is not, and says where that is; a log without a trailer was not closed.

@@ -57,8 +57,10 @@ func NewReader(r io.Reader) (*Reader, error) {
 	if v := binary.LittleEndian.Uint16(head[8:]); v != Version {
 		return nil, &Error{0, fmt.Sprintf("format version %d (this reads %d)", v, Version), nil}
 	}
-	if v := binary.LittleEndian.Uint16(head[10:]); v != event.SchemaVersion {
-		return nil, &Error{0, fmt.Sprintf("schema version %d (this reads %d)", v, event.SchemaVersion), nil}
+	// Records only grow by slots behind the old ones, so those of an older version are read as they are.
+	if v := binary.LittleEndian.Uint16(head[10:]); v < event.SchemaVersionMin || v > event.SchemaVersion {
+		return nil, &Error{0, fmt.Sprintf("schema version %d (this reads %d to %d)", v, event.SchemaVersionMin,
+			event.SchemaVersion), nil}
 	}
 	return l, nil
 }

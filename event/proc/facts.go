@@ -73,7 +73,7 @@ func (t *Table) build(rec, old event.Record, inh inherit) (block uint32, cut boo
 	program := pick(rec, old, programMask, inh&inheritProgram != 0)
 	args := pick(rec, old, argsMask, inh&inheritProgram != 0)
 	t.copyInt(event.SlotArgsCount, args, nil)
-	room := t.cfg.BlockBytes - event.HeaderSize - 8*event.ClassProcess.Slots()
+	room := t.cfg.BlockBytes - event.HeaderSize - 8*event.ClassProcess.SlotsCaptured()
 	room = t.copyProgram(program, room)
 	room = t.copyBytes(event.SlotCwd, pick(rec, old, 1<<event.SlotCwd, true), room)
 	room = t.copyBytes(event.SlotArgs, args, room)

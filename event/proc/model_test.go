@@ -15,6 +15,7 @@ type facts map[int]string // slot -> value, numbers in decimal; -1 is the time
 
 type modelProc struct {
 	entity, parent uint64
+	session        uint64
 	pid            uint32
 	facts          facts
 	exited         bool
@@ -35,6 +36,7 @@ type view struct {
 	own          facts // the numbers of an exec record, which the table completes
 	entity       uint64
 	proc, parent facts // nil: unknown
+	session      facts
 	parentEntity uint64
 }
 
@@ -45,7 +47,10 @@ var (
 	modelArgs    = []int{10, 11, 16}
 )
 
-const modelCwd = 12
+const (
+	modelCwd     = 12
+	modelSession = 19
+)
 
 func any_(f facts, slots []int) bool {
 	return slices.ContainsFunc(slots, func(s int) bool { _, ok := f[s]; return ok })
@@ -119,7 +124,38 @@ func (m *model) put(entity uint64, pid uint32, parent uint64, f facts) *modelPro
 		m.latest[pid] = entity
 	}
 	m.see(p)
+	p.session = m.leader(p)
 	return p
+}
+
+// leader is who has the number of the session for a pid.
+func (m *model) leader(p *modelProc) uint64 {
+	switch sid := p.facts[modelSession]; sid {
+	case "", "0":
+		return 0
+	case fmt.Sprint(p.pid):
+		return p.entity
+	default:
+		var pid uint32
+		fmt.Sscan(sid, &pid)
+		return m.latest[pid]
+	}
+}
+
+// session is the leader as the event of a process shows it: itself and its parent as they are shown, others by their
+// facts.
+func (m *model) session(p *modelProc, v *view) {
+	switch p.session {
+	case 0:
+	case p.entity:
+		v.session = v.proc
+	case v.parentEntity:
+		v.session = v.parent
+	default:
+		if l := m.procs[p.session]; l != nil {
+			v.session = l.facts
+		}
+	}
 }
 
 func (m *model) evict() {
@@ -208,6 +244,7 @@ func (m *model) apply(rec event.Record) (v view, isEvent bool) {
 	m.see(p)
 	v.proc = p.facts
 	m.parent(p.parent, &v)
+	m.session(p, &v)
 	if rec.Type() == event.TypeExit && !p.exited {
 		m.stats.Exited++
 		p.exited = true
@@ -236,8 +273,9 @@ func (m *model) exec(rec event.Record) (v view) {
 	if _, ok := read(rec)[modelCwd]; !ok {
 		delete(v.own, modelCwd)
 	}
-	m.put(v.entity, rec.PID(), parent, f)
+	p := m.put(v.entity, rec.PID(), parent, f)
 	m.parent(parent, &v)
+	m.session(p, &v)
 	return v
 }
 
@@ -252,13 +290,14 @@ func (m *model) fork(rec event.Record) (v view) {
 	if old := m.procs[v.entity]; old != nil && m.late(old, rec) {
 		m.see(old)
 		v.proc = old.facts
+		m.session(old, &v)
 		return v
 	}
 	if v.parent == nil {
 		m.stats.Misses++
 	}
 	v.proc = merge(v.own, v.parent, false, true)
-	m.put(v.entity, rec.PID(), parent, v.proc)
+	m.session(m.put(v.entity, rec.PID(), parent, v.proc), &v)
 	return v
 }
 
@@ -382,7 +421,7 @@ func checkView(t *testing.T, batch int, ev *event.Event, v *view) {
 		name string
 		got  event.Record
 		want facts
-	}{{"own", ev.Own, v.own}, {"process", ev.Proc, v.proc}, {"parent", ev.Parent, v.parent}} {
+	}{{"own", ev.Own, v.own}, {"process", ev.Proc, v.proc}, {"parent", ev.Parent, v.parent}, {"session", ev.Session, v.session}} {
 		if (part.got == nil) != (part.want == nil) {
 			t.Fatalf("batch %d, type %d: %s is %v, want %v", batch, ev.Own.Type(), part.name, read(part.got), part.want)
 		}

@@ -53,6 +53,7 @@ func (t *Table) resolve(rec event.Record, ev *event.Event) uint32 {
 	en := &t.store.entries[i]
 	ev.Proc = t.record(en.block)
 	t.parent(en.parent, ev)
+	t.session(i, ev)
 	return i
 }
 
@@ -68,6 +69,42 @@ func (t *Table) parent(entity uint64, ev *event.Event) {
 		return
 	}
 	t.stats.ParentMisses++
+}
+
+// session completes an event with the facts of the leader of its process's session, when that is known. It is no reason to
+// remember the leader for longer.
+//
+// Preconditions: ev.Proc and the parent are set.
+func (t *Table) session(i uint32, ev *event.Event) {
+	en := &t.store.entries[i]
+	switch en.session {
+	case 0:
+	case en.entity:
+		ev.Session = ev.Proc
+	case ev.ParentEntity:
+		ev.Session = ev.Parent
+	default:
+		if j := t.store.byEntity(en.session); j != none {
+			ev.Session = t.record(t.store.entries[j].block)
+		}
+	}
+}
+
+// sessionOf is the entity of the leader of a process's session: the process whose pid is the number of the session. As
+// long as the session has members the kernel gives that pid to no other process.
+func (t *Table) sessionOf(i uint32) uint64 {
+	en := &t.store.entries[i]
+	sid, ok := t.record(en.block).Int(event.SlotSessionID)
+	if !ok || sid <= 0 {
+		return 0
+	}
+	if uint32(sid) == en.pid {
+		return en.entity
+	}
+	if j := t.store.byPID(uint32(sid)); j != none {
+		return t.store.entries[j].entity
+	}
+	return 0
 }
 
 // parentOf is the entity id of the parent that the process record rec names, 0 when it names none that can be told.
@@ -109,11 +146,12 @@ func (t *Table) exec(rec event.Record, ev *event.Event) {
 		inheritInts(rec, old) // after parentOf: a parent known by its pid alone is told by who had the pid then
 	}
 	block, cut := t.build(rec, old, inheritExec)
-	t.put(i, rec, parent, block)
+	i = t.put(i, rec, parent, block)
 	if old != nil && !rec.Has(event.SlotCwd) && old.Has(event.SlotCwd) && !cut {
 		ev.Proc = t.record(block) // says all that the record says, and where it ran
 	}
 	t.parent(parent, ev)
+	t.session(i, ev)
 }
 
 // fork gives the child its parent's facts.
@@ -128,14 +166,16 @@ func (t *Table) fork(rec event.Record, ev *event.Event) {
 	if i != none && t.late(i, rec) {
 		t.store.touch(i)
 		ev.Proc = t.record(t.store.entries[i].block)
+		t.session(i, ev)
 		return
 	}
 	if ev.Parent == nil {
 		t.stats.Misses++
 	}
 	block, _ := t.build(rec, ev.Parent, inheritFork)
-	t.put(i, rec, parent, block)
+	i = t.put(i, rec, parent, block)
 	ev.Proc = t.record(block)
+	t.session(i, ev)
 }
 
 // info takes what a look at the running process gave.
@@ -185,6 +225,7 @@ func (t *Table) put(i uint32, rec event.Record, parent uint64, block uint32) uin
 		t.store.replace(i, rec.PID(), block)
 	}
 	t.store.entries[i].parent = parent
+	t.store.entries[i].session = t.sessionOf(i)
 	return i
 }
 

@@ -8,6 +8,7 @@ const none = ^uint32(0)
 // entry is one process. Its facts are the record in its block.
 type entry struct {
 	entity, parent uint64
+	session        uint64 // entity of the session's leader; 0 unknown
 	pid            uint32
 	block          uint32
 	prev, next     uint32 // neighbours in the list of live or of exited processes
@@ -103,7 +104,7 @@ func (s *store) byPID(pid uint32) uint32 {
 	}
 }
 
-// insert makes an entry, of which the caller sets the parent. When there is no room another process is forgotten.
+// insert makes an entry, of which the caller sets parent and session. When there is no room another process is forgotten.
 func (s *store) insert(entity uint64, pid, block uint32) (i uint32, evicted bool) {
 	if int(s.used) < len(s.entries) {
 		i = s.used

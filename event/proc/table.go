@@ -1,7 +1,7 @@
 // Package proc is the process table: it follows processes through the records of a source and completes each event
 // with what is known of the process that acted, its parent and the host.
 //
-//	record ─▶ Apply ─▶ Event{Own: the record, Proc: a block or the record, Parent: a block, Host}
+//	record ─▶ Apply ─▶ Event{Own: the record, Proc: a block or the record, Parent and Session: a block, Host}
 //	             │
 //	             ├─ entries   entity, parent, pid, LRU links           [Entries]
 //	             ├─ indexes   entity -> entry, pid -> latest entry     open addressing, twice Entries
@@ -69,10 +69,21 @@ func (c Config) Bytes() int {
 	return c.arenaBytes() + c.Entries*entryBytes + 2*indexSlots(c.Entries)*8 + (c.Entries+2*c.LimboBlocks)*4 + tableBytes
 }
 
+// The inline context records that an event can have.
+const (
+	inlineProc = iota
+	inlineParent
+	inlineEntry
+	inlineSession
+	inlineGroup
+	inlineReport
+	inlines
+)
+
 // arenaBytes: the blocks; room behind the last, since a record is built at a block's place in a buffer of
-// RecordSizeMax, and two inline records that outlive their batch.
+// RecordSizeMax, and the inline records that outlive their batch.
 func (c *Config) arenaBytes() int {
-	return (c.Entries+c.LimboBlocks)*c.BlockBytes + event.RecordSizeMax + 2*event.RecordSizeMax
+	return (c.Entries+c.LimboBlocks)*c.BlockBytes + event.RecordSizeMax + inlines*event.RecordSizeMax
 }
 
 // Stats counts what the table did.
@@ -100,9 +111,11 @@ type Table struct {
 	names   [HostNameMax]byte
 	lent    bool // an Event of this batch borrows host
 
-	// Inline context records that wait for their event. They are the batch's until Release moves them to inlineRoom.
-	inlineProc, inlineParent event.Record
-	inlineRoom               [2][]byte
+	// Inline context records that wait for their event. They are the batch's until Release moves them to inlineRoom. A
+	// report is for any event, the others for one that is inline itself.
+	inline     [inlines]event.Record
+	waiting    bool // one of them does
+	inlineRoom [inlines][]byte
 
 	stats Stats
 }
@@ -119,7 +132,9 @@ func New(cfg Config) (*Table, error) {
 	t := &Table{cfg: cfg, arena: arena}
 	t.store.init(cfg.Entries, cfg.Entries+cfg.LimboBlocks, cfg.LimboBlocks)
 	room := arena[(cfg.Entries+cfg.LimboBlocks)*cfg.BlockBytes+event.RecordSizeMax:]
-	t.inlineRoom = [2][]byte{room[:event.RecordSizeMax], room[event.RecordSizeMax:]}
+	for i := range t.inlineRoom {
+		t.inlineRoom[i] = room[i*event.RecordSizeMax:][:event.RecordSizeMax]
+	}
 	return t, nil
 }
 
@@ -158,13 +173,17 @@ func (t *Table) Apply(rec event.Record, ev *event.Event) bool {
 		return false
 	}
 	t.lent = true
-	ev.Own, ev.Proc, ev.Parent, ev.ParentEntity, ev.Host = rec, nil, nil, 0, &t.host
+	*ev = event.Event{Own: rec, Host: &t.host}
 	ev.SetCategory()
+	if t.waiting {
+		ev.Report = t.inline[inlineReport]
+	}
 	if rec.Flags()&event.FlagInline != 0 {
-		t.inline(rec, ev)
+		t.completeInline(rec, ev)
+		t.forgetInline()
 		return true
 	}
-	t.inlineProc, t.inlineParent = nil, nil
+	t.forgetInline()
 	switch ty {
 	case event.TypeExec:
 		t.exec(rec, ev)
@@ -184,30 +203,36 @@ func (t *Table) Apply(rec event.Record, ev *event.Event) bool {
 func (t *Table) Release() {
 	t.store.release()
 	t.lent = false
-	t.inlineProc = t.keepInline(0, t.inlineProc)
-	t.inlineParent = t.keepInline(1, t.inlineParent)
+	if t.waiting {
+		t.keepInline()
+	}
 }
 
-// keepInline copies an inline record whose event is in the next batch out of the batch that ends.
-func (t *Table) keepInline(i int, rec event.Record) event.Record {
-	if rec == nil {
-		return nil
+// keepInline copies the inline records whose event is in the next batch out of the batch that ends.
+func (t *Table) keepInline() {
+	for i, rec := range t.inline {
+		if rec != nil {
+			n := copy(t.inlineRoom[i], rec)
+			t.inline[i] = event.Record(t.inlineRoom[i][:n:n])
+		}
 	}
-	n := copy(t.inlineRoom[i], rec)
-	return event.Record(t.inlineRoom[i][:n:n])
 }
+
+// forgetInline: whatever waited was for the event that has come.
+func (t *Table) forgetInline() {
+	if t.waiting {
+		t.inline, t.waiting = [inlines]event.Record{}, false
+	}
+}
+
+func (t *Table) takeInline(i int, rec event.Record) { t.inline[i], t.waiting = rec, true }
 
 func (t *Table) context(ty event.Type, rec event.Record) {
 	switch ty {
 	case event.TypeProcessInfo:
-		switch rec.Flags() & (event.FlagInline | event.FlagInlineParent) {
-		case 0:
-			t.info(rec)
-		case event.FlagInline:
-			t.inlineProc = rec
-		default:
-			t.inlineParent = rec
-		}
+		t.processInfo(rec)
+	case event.TypeReport:
+		t.takeInline(inlineReport, rec)
 	case event.TypeUserInfo:
 		id, ok := rec.Int(event.SlotContextID)
 		name, named := rec.Bytes(event.SlotContextText)
@@ -222,6 +247,24 @@ func (t *Table) context(ty event.Type, rec event.Record) {
 				t.stats.Lost[c] += uint64(n)
 			}
 		}
+	}
+}
+
+// processInfo takes the facts of a running process, or those that are for the next event alone.
+func (t *Table) processInfo(rec event.Record) {
+	switch f := rec.Flags(); {
+	case f&event.FlagInlineParent != 0:
+		t.takeInline(inlineParent, rec)
+	case f&event.FlagInlineEntry != 0:
+		t.takeInline(inlineEntry, rec)
+	case f&event.FlagInlineSession != 0:
+		t.takeInline(inlineSession, rec)
+	case f&event.FlagInlineGroup != 0:
+		t.takeInline(inlineGroup, rec)
+	case f&event.FlagInline != 0:
+		t.takeInline(inlineProc, rec)
+	default:
+		t.info(rec)
 	}
 }
 
@@ -240,10 +283,10 @@ func (t *Table) hostInfo(rec event.Record) {
 	}
 }
 
-// inline resolves an event that brings its own process facts: nothing of the table is added to them.
-func (t *Table) inline(rec event.Record, ev *event.Event) {
-	ev.Proc, ev.Parent = t.inlineProc, t.inlineParent
-	t.inlineProc, t.inlineParent = nil, nil
+// completeInline completes an event that brings its own process facts: nothing of the table is added to them.
+func (t *Table) completeInline(rec event.Record, ev *event.Event) {
+	ev.Proc, ev.Parent = t.inline[inlineProc], t.inline[inlineParent]
+	ev.Entry, ev.Session, ev.Group = t.inline[inlineEntry], t.inline[inlineSession], t.inline[inlineGroup]
 	if ev.Proc == nil && rec.Class() == event.ClassProcess {
 		ev.Proc = rec
 	}

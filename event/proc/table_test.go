@@ -134,6 +134,54 @@ func TestLife(t *testing.T) {
 	}
 }
 
+// TestSession: the leader of a session is found by the session's number, as long as it is known.
+func TestSession(t *testing.T) {
+	tab := newTable(t, Config{Entries: 10, LimboBlocks: 100})
+	var ev event.Event
+	apply := func(ty event.Type, pid, parent uint32, sid int64, exe string) {
+		t.Helper()
+		tab.Apply(rec(ty, uint64(pid), pid, uint64(pid)*1e9, func(b *event.Builder) {
+			if event.ClassOf(ty) != event.ClassProcess {
+				return
+			}
+			b.Int(event.SlotParentPID, int64(parent))
+			if sid >= 0 {
+				b.Int(event.SlotSessionID, sid)
+			}
+			if exe != "" {
+				b.String(event.SlotExecutable, exe, 0)
+			}
+		}), &ev)
+	}
+	leader := func(name, same string) {
+		t.Helper()
+		expect(t, &ev, map[string]string{"process.session_leader.name": name, "process.session_leader.same_as_process": same})
+	}
+	apply(event.TypeProcessInfo, 10, 1, 10, "/bin/login")
+	apply(event.TypeFileRead, 10, 0, 0, "")
+	leader("login", "1")
+	apply(event.TypeFork, 11, 10, 10, "")
+	leader("login", "0")
+	apply(event.TypeExec, 11, 10, 10, "/bin/make")
+	apply(event.TypeFork, 12, 11, -1, "")
+	leader("login", "0")
+	apply(event.TypeExec, 12, 11, -1, "/bin/cc")
+	leader("login", "0")
+	apply(event.TypeExit, 10, 0, 0, "")
+	leader("login", "1")
+	apply(event.TypeConnect, 12, 0, 0, "")
+	leader("login", "0") // the session outlives its leader
+	apply(event.TypeExec, 12, 11, 12, "/bin/daemon")
+	leader("daemon", "1")
+	apply(event.TypeFork, 13, 12, 12, "")
+	apply(event.TypeConnect, 13, 0, 0, "")
+	leader("daemon", "0")
+	apply(event.TypeExec, 14, 99, 98, "/bin/a")
+	leader("-", "-")
+	apply(event.TypeExec, 15, 99, 0, "/bin/b") // of the kernel: in no session
+	leader("-", "-")
+}
+
 // TestNoStartTime: without kernel type information a process is who had the pid last.
 func TestNoStartTime(t *testing.T) {
 	tab := newTable(t, Config{Entries: 10, LimboBlocks: 100})
@@ -279,6 +327,44 @@ func TestInline(t *testing.T) {
 	inline(event.TypeFileRead, 0, nil)
 	if ev.ParentEntity != 4711 {
 		t.Errorf("parent entity %d", ev.ParentEntity)
+	}
+}
+
+// TestInlineLeaders: each inline record becomes the part that its flag says, also of an event in the next batch.
+func TestInlineLeaders(t *testing.T) {
+	for _, release := range []bool{false, true} {
+		tab := newTable(t, Config{Entries: 1, LimboBlocks: 8})
+		var ev event.Event
+		for exe, flag := range map[string]uint16{"/entry": event.FlagInlineEntry, "/session": event.FlagInlineSession,
+			"/group": event.FlagInlineGroup} {
+			tab.Apply(rec(event.TypeProcessInfo, 1, 1, 1e9, func(b *event.Builder) {
+				b.Flag(event.FlagInline | flag)
+				b.String(event.SlotExecutable, exe, 0)
+			}), &ev)
+		}
+		report := event.Builder{Buf: make([]byte, event.RecordSizeMax)}
+		report.BeginWide(event.TypeReport, 1)
+		report.String(event.SlotModule, "sensor", 0)
+		tab.Apply(report.End(), &ev)
+		if release {
+			tab.Release()
+		}
+		read := func(flags uint16) event.Record {
+			return rec(event.TypeFileRead, 1, 10, 1e9, func(b *event.Builder) { b.Flag(flags) })
+		}
+		tab.Apply(read(event.FlagInline), &ev)
+		expect(t, &ev, map[string]string{"process.entry_leader.name": "entry", "process.session_leader.name": "session",
+			"process.group_leader.name": "group", "event.module": "sensor", "process.name": "-"})
+		tab.Apply(read(event.FlagInline), &ev)
+		expect(t, &ev, map[string]string{"process.entry_leader.name": "-", "process.session_leader.name": "-",
+			"process.group_leader.name": "-", "event.module": "-"})
+
+		// A report may also come before an event whose process the table knows.
+		tab.Apply(report.End(), &ev)
+		tab.Apply(read(0), &ev)
+		expect(t, &ev, map[string]string{"event.module": "sensor"})
+		tab.Apply(read(0), &ev)
+		expect(t, &ev, map[string]string{"event.module": "-"})
 	}
 }
 

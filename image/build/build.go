@@ -13,6 +13,7 @@ import (
 	"github.com/kestrel-detection/kestrel/cbor"
 	dfabuild "github.com/kestrel-detection/kestrel/dfa/build"
 	"github.com/kestrel-detection/kestrel/event"
+	exprbuild "github.com/kestrel-detection/kestrel/expr/build"
 	"github.com/kestrel-detection/kestrel/image"
 	"github.com/kestrel-detection/kestrel/ir"
 	"github.com/kestrel-detection/kestrel/limits"
@@ -36,6 +37,7 @@ type Report struct {
 	Atoms    int
 	Preds    int
 	Always   int // predicates that no atom can rule out
+	Programs int // of computed values
 }
 
 // SectionReport is the size of one section.
@@ -53,10 +55,11 @@ type FieldReport struct {
 
 // RuleReport says how one rule is evaluated.
 type RuleReport struct {
-	Strategy  string // of its string tests
+	Strategy  string // of its string tests; "+ expression" when it has computed values
 	Index     []string
 	Always    bool // some stage is evaluated for every event of its category
 	NeverTrue bool // some stage's condition is false for every event
+	Later     bool // some stage reads earlier events or the lineage of the process
 }
 
 // Build compiles the rules.
@@ -64,14 +67,9 @@ func Build(rs *ir.Ruleset, opt Options) ([]byte, *Report, error) {
 	if opt.AutomatonBytes == 0 {
 		opt.AutomatonBytes = automatonBytesDefault
 	}
-	if len(rs.Rules) > limits.RulesMax {
-		return nil, nil, fmt.Errorf("compile: %d rules (max %d)", len(rs.Rules), limits.RulesMax)
-	}
 	b := newBuilder()
-	for i := range rs.Rules {
-		if err := b.rule(&rs.Rules[i]); err != nil {
-			return nil, nil, fmt.Errorf("compile rule %s: %w", rs.Rules[i].ID, err)
-		}
+	if err := b.addRules(rs.Rules); err != nil {
+		return nil, nil, err
 	}
 	tables, err := b.link(opt)
 	if err != nil {
@@ -127,7 +125,11 @@ type builder struct {
 	stages    []image.Stage
 	keys      []image.Key
 
+	exprs exprbuild.Builder
+	mark  func(ir.Lineage) int
+
 	ruleTests [][]uint32 // tests each rule uses, for the report
+	ruleExprs []bool     // whether it has computed values
 	report    Report
 	out       layout
 }
@@ -161,100 +163,6 @@ func (b *builder) text(s string) image.Span {
 	b.strings = append(b.strings, s...)
 	b.stringIDs[s] = sp
 	return sp
-}
-
-func (b *builder) rule(r *ir.Rule) error {
-	for _, s := range []struct{ what, text string }{{"id", r.ID}, {"name", r.Name}} {
-		if len(s.text) > limits.NameBytesMax {
-			return fmt.Errorf("%s of %d bytes (max %d)", s.what, len(s.text), limits.NameBytesMax)
-		}
-		if !utf8.ValidString(s.text) {
-			return fmt.Errorf("%s %q is not UTF-8", s.what, s.text)
-		}
-	}
-	if len(r.Stages) > limits.StagesMax-1 {
-		return fmt.Errorf("%d steps (max %d)", len(r.Stages), limits.StagesMax-1)
-	}
-	id := uint32(len(b.rules))
-	out := image.Rule{
-		ID: b.text(r.ID), Name: b.text(r.Name), MaxSpan: uint64(r.MaxSpan), Stages: uint32(len(b.stages)),
-		NStages: uint8(len(r.Stages)), Severity: uint8(r.Severity), Action: uint8(r.Action),
-	}
-	if r.Sequence {
-		out.Flags |= image.RuleSequence
-	}
-	rep := RuleReport{}
-	b.ruleTests = append(b.ruleTests, nil)
-	for i := range r.Stages {
-		if err := b.stage(id, uint8(i), &r.Stages[i], &rep); err != nil {
-			return fmt.Errorf("step %d: %w", i+1, err)
-		}
-	}
-	if r.Until != nil {
-		out.Flags |= image.RuleUntil
-		if err := b.stage(id, image.StageUntil, r.Until, &rep); err != nil {
-			return fmt.Errorf("until: %w", err)
-		}
-	}
-	b.rules = append(b.rules, out)
-	b.report.Rules = append(b.report.Rules, rep)
-	return nil
-}
-
-func (b *builder) stage(rule uint32, stage uint8, s *ir.Stage, rep *RuleReport) error {
-	if len(s.Keys) > limits.KeysMax {
-		return fmt.Errorf("%d join keys (max %d)", len(s.Keys), limits.KeysMax)
-	}
-	b.stages = append(b.stages, image.Stage{Keys: uint32(len(b.keys)), NKeys: uint32(len(s.Keys))})
-	for _, k := range s.Keys {
-		key := image.Key{Field: uint16(k.Field)}
-		if k.Optional {
-			key.Optional = 1
-		}
-		b.keys = append(b.keys, key)
-	}
-	cond := ir.Simplify(s.Cond)
-	p := predDef{category: s.Category}
-	var err error
-	if p.code, err = b.generate(cond); err != nil {
-		return err
-	}
-	b.ruleTests[rule] = append(b.ruleTests[rule], testsOf(p.code)...)
-	key := string(append([]byte{byte(p.category)}, image.Bytes(p.code)...))
-	id, seen := b.predIDs[key]
-	if !seen {
-		id = uint32(len(b.preds))
-		b.predIDs[key] = id
-		if c, ok := cond.(ir.Const); ok && c.Value != ir.True {
-			p.never = true
-		} else {
-			p.cover, _ = b.cover(cond, false, p.category)
-		}
-		b.preds = append(b.preds, p)
-	}
-	if b.preds[id].never {
-		rep.NeverTrue = true
-	} else if b.preds[id].cover == nil {
-		rep.Always = true
-	}
-	for _, t := range b.preds[id].cover {
-		f := event.FieldByID(b.tests[t].field).Name
-		if !slices.Contains(rep.Index, f) {
-			rep.Index = append(rep.Index, f)
-		}
-	}
-	b.preds[id].refs = append(b.preds[id].refs, image.Ref{Rule: rule, Stage: stage})
-	return nil
-}
-
-func testsOf(code []image.Instr) []uint32 {
-	var tests []uint32
-	for _, in := range code {
-		if in.Op == image.OpTest {
-			tests = append(tests, in.Operand)
-		}
-	}
-	return tests
 }
 
 // test interns a string test.
@@ -297,11 +205,16 @@ func (b *builder) write(rs *ir.Ruleset, tables [][]byte) ([]byte, error) {
 			return nil, fmt.Errorf("compile: ruleset %s %q is not UTF-8", s.what, s.text)
 		}
 	}
+	exprs, err := b.exprs.Table()
+	if err != nil {
+		return nil, fmt.Errorf("compile: %w", err)
+	}
+	b.report.Programs = b.exprs.Programs()
 	o := &b.out
 	sections := [][]byte{
 		b.strings, image.Bytes(o.fields), image.Bytes(o.atomTests), image.Bytes(o.testList), image.Bytes(o.tests),
 		image.Bytes(o.testPreds), image.Bytes(o.preds), image.Bytes(o.code), image.Bytes(b.ints), image.Bytes(b.ranges),
-		image.Bytes(b.sets), image.Bytes(b.consts), image.Bytes(o.refs), image.Bytes(b.rules), image.Bytes(b.stages),
+		image.Bytes(b.sets), image.Bytes(b.consts), exprs, image.Bytes(o.refs), image.Bytes(b.rules), image.Bytes(b.stages),
 		image.Bytes(b.keys), image.Bytes(o.always), image.Bytes(o.eager),
 	}
 	sections = append(sections, tables...)
@@ -344,13 +257,22 @@ func (b *builder) strategies() {
 		}
 		slices.SortFunc(names, cmp.Compare[string])
 		names = slices.Compact(names)
-		switch len(names) {
-		case 0:
-			b.report.Rules[r].Strategy = "compare"
-		case 1:
-			b.report.Rules[r].Strategy = names[0]
-		default:
-			b.report.Rules[r].Strategy = "hybrid (" + strings.Join(names, ", ") + ")"
-		}
+		b.report.Rules[r].Strategy = strategy(names, b.ruleExprs[r])
 	}
+}
+
+func strategy(names []string, exprs bool) string {
+	s := "compare"
+	switch {
+	case len(names) == 1:
+		s = names[0]
+	case len(names) > 1:
+		s = "hybrid (" + strings.Join(names, ", ") + ")"
+	case exprs:
+		return "expression"
+	}
+	if exprs {
+		s += " + expression"
+	}
+	return s
 }

@@ -60,7 +60,7 @@ func built(t *testing.T, rs *ir.Ruleset) (img *image.Image, rep *Report, err err
 func TestLimits(t *testing.T) {
 	yes := ir.Const{Value: ir.True}
 	stages := func(n, keys int) ir.Rule {
-		r := ir.Rule{ID: "r", Name: "r", Sequence: true}
+		r := ir.Rule{ID: "r", Name: "r", Form: ir.FormSequence}
 		for range n {
 			s := ir.Stage{Category: event.CategoryAny, Cond: yes}
 			for range keys {
@@ -119,7 +119,7 @@ func TestLimits(t *testing.T) {
 func TestOddInput(t *testing.T) {
 	yes := ir.Const{Value: ir.True}
 	pair := single("r", yes)
-	pair.Sequence, pair.Stages = true, append(pair.Stages, pair.Stages...)
+	pair.Form, pair.Stages = ir.FormSequence, append(pair.Stages, pair.Stages...)
 	for _, span := range []time.Duration{1, time.Hour, 1 << 62, 1<<62 + 1, 106751 * 24 * time.Hour, 1<<63 - 1} {
 		r := pair
 		r.MaxSpan = span
@@ -134,8 +134,8 @@ func TestOddInput(t *testing.T) {
 	}
 }
 
-// TestRanges: ranges made of prefixes hold the addresses that the prefixes hold, IPv4 and IPv6 apart, sorted and without
-// overlap.
+// TestRanges: ranges made of prefixes hold the addresses that the prefixes hold, IPv4 and IPv6 apart, sorted and
+// without overlap.
 func TestRanges(t *testing.T) {
 	seed := rand.Uint64()
 	rnd := rand.New(rand.NewPCG(seed, 8))
@@ -256,7 +256,7 @@ func TestShared(t *testing.T) {
 // TestSections: the report's sections add up, and the image holds what each rule says.
 func TestSections(t *testing.T) {
 	r := single("pair", is(event.FieldName, "a"))
-	r.Sequence, r.MaxSpan, r.Severity, r.Action = true, time.Minute, ir.Critical, ir.ActionKill
+	r.Form, r.MaxSpan, r.Severity, r.Action = ir.FormSequence, time.Minute, ir.Critical, ir.ActionKill
 	r.Stages = append(r.Stages, ir.Stage{Category: event.CategoryFile, Cond: is(event.FieldFilePath, "/x")})
 	r.Until = &ir.Stage{Category: event.CategoryAny, Cond: is(event.FieldEventType, "end")}
 	keys := []ir.Key{{Field: event.FieldEntityID}, {Field: event.FieldUserID, Optional: true}}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/kestrel-detection/kestrel/event"
 	"github.com/kestrel-detection/kestrel/image"
@@ -115,10 +116,16 @@ func (g *generator) node(n ir.Node, neg bool, t, f int) {
 		}
 		g.emit(image.OpIPIn, 0, n.Field, g.b.rangeSet(ranges), neg, t, f)
 	case ir.StringOrder:
+		if !utf8.ValidString(n.Value) {
+			g.program(n, neg, t, f) // the strings of an image are text
+			return
+		}
 		g.b.consts = append(g.b.consts, g.b.text(n.Value))
 		g.emit(image.OpOrder, uint8(n.Cmp), n.Field, uint32(len(g.b.consts)-1), neg, t, f)
 	case ir.FieldTest:
 		g.fieldTest(n, neg, t, f)
+	case ir.Test, ir.IsNull:
+		g.program(n, neg, t, f)
 	default:
 		g.err = fmt.Errorf("BUG: no code for %T", n)
 	}
@@ -132,7 +139,31 @@ func (g *generator) none(field event.FieldID, neg bool, t, f int) {
 	g.emit(image.OpPresent, 0, field, 0, false, t, f)
 }
 
+// program emits a condition that only the stack machine can evaluate.
+func (g *generator) program(n ir.Node, neg bool, t, f int) {
+	program, err := g.b.exprs.Add(n, nil)
+	if err != nil && g.err == nil {
+		g.err = err
+	}
+	g.emit(image.OpExpr, 0, event.FieldEventType, program, neg, t, f)
+}
+
+// comparable tells whether an instruction can compare two fields: both numbers, or texts of which one may be an array.
+func comparable(left, right event.FieldID) bool {
+	if !left.Known() || !right.Known() {
+		return false
+	}
+	a, b := left.Kind(), right.Kind()
+	isText := func(k event.Kind) bool { return k == event.KindString || k == event.KindStrings }
+	return a.IsNumber() && b.IsNumber() || isText(a) && isText(b) && (a == event.KindString || b == event.KindString) ||
+		a == event.KindIP && b == event.KindIP
+}
+
 func (g *generator) fieldTest(n ir.FieldTest, neg bool, t, f int) {
+	if !comparable(n.Left, n.Right) {
+		g.program(n, neg, t, f)
+		return
+	}
 	// Both must be there for the test to be anything but null.
 	present := g.label()
 	g.emit(image.OpPresent, 0, n.Right, 0, false, present, f)
@@ -148,8 +179,8 @@ func (g *generator) fieldTest(n ir.FieldTest, neg bool, t, f int) {
 	g.emit(image.OpFieldStr, flags, n.Left, uint32(n.Right), neg != (n.Cmp == ir.Ne), t, f)
 }
 
-// list emits And (any false) or Or (any true) of args, each negated if neg; cheap tests come first, since order does not
-// change the result.
+// list emits And (any false) or Or (any true) of args, each negated if neg; cheap tests come first, since order does
+// not change the result.
 func (g *generator) list(args []ir.Node, neg, or bool, t, f int) {
 	sorted := slices.Clone(args)
 	slices.SortStableFunc(sorted, func(a, b ir.Node) int { return cost(a) - cost(b) })
@@ -168,7 +199,8 @@ func (g *generator) list(args []ir.Node, neg, or bool, t, f int) {
 	}
 }
 
-// cost ranks nodes by what their evaluation takes: a comparison, a set, a scan of a short field, of a long one.
+// cost ranks nodes by what their evaluation takes: a comparison, a set, a scan of a short field, of a long one, a
+// program.
 func cost(n ir.Node) int {
 	switch n := n.(type) {
 	case ir.And:
@@ -183,6 +215,8 @@ func cost(n ir.Node) int {
 		return 2
 	case ir.StringOrder, ir.FieldTest:
 		return 3
+	case ir.Test, ir.IsNull:
+		return 20
 	case ir.StringTest:
 		switch n.Field {
 		case event.FieldEventAction, event.FieldEventType, event.FieldName:

@@ -31,9 +31,12 @@ var arrows = map[string]arrow{
 	"bpf":         {may: "bpf/ring event limits"},
 	"bpf/ring":    {may: "event limits"},
 	"dfa":         {may: "limits"},
-	"image":       {may: "cbor dfa event limits"},
+	"expr":        {may: "dfa event event/alert limits"},
+	"image":       {may: "cbor dfa event expr limits"},
 	"nfa":         {may: "event event/alert image limits"},
-	"engine":      {may: "dfa event event/alert image limits nfa"},
+	"lineage":     {},
+	"suppress":    {may: "event event/alert"},
+	"engine":      {may: "dfa event event/alert expr image limits lineage nfa suppress"},
 	"sink":        {may: "event event/alert limits"},
 
 	// The device: what ties the above together.
@@ -50,11 +53,14 @@ var arrows = map[string]arrow{
 	// Rules: language, typed form, image writer.
 	"eql":           {may: "limits", host: true},
 	"ir":            {may: "event limits", host: true},
-	"ir/check":      {may: "dfa/build eql event ir limits", host: true},
+	"ir/check":      {may: "dfa/build eql event expr/build ir limits", host: true},
 	"ir/reference":  {may: "dfa/build event ir limits", host: true},
+	"ir/irtest":     {may: "event ir", host: true},
 	"dfa/build":     {may: "dfa limits", host: true},
-	"image/build":   {may: "cbor dfa dfa/build event image ir limits", host: true},
+	"expr/build":    {may: "dfa/build event expr ir limits", host: true},
+	"image/build":   {may: "cbor dfa dfa/build event expr/build image ir limits", host: true},
 	"rules":         {may: "eql event event/alert image/build ir ir/check limits", host: true},
+	"rules/explain": {may: "event ir ir/reference", host: true},
 	"event/ecsjson": {may: "event limits", host: true},
 
 	// Tools.

@@ -10,7 +10,8 @@ import (
 )
 
 // captured warns of a step that no event can fulfil which this version captures: a category without events, or a test of
-// event.type or event.action that asks for values only other events have. Events read from elsewhere may have them.
+// event.type or event.action that asks for values only other events have. Where there are such events it warns of the
+// fields that none of them has. Events read from elsewhere may have them.
 func (c *checker) captured(s *eql.Stage, st *ir.Stage) {
 	var types []*event.TypeInfo
 	for i := range event.Types {
@@ -40,6 +41,40 @@ func (c *checker) captured(s *eql.Stage, st *ir.Stage) {
 			return
 		}
 	}
+	c.unfilled(s, st.Category, types)
+}
+
+// unfilled warns of the fields of a step that no source on a device gives to events of these types, each once and where it
+// is first met. Who writes ?field knows that it may be null, and what the category lacks altogether was said before.
+func (c *checker) unfilled(s *eql.Stage, category event.Category, types []*event.TypeInfo) {
+	var said []event.FieldID
+	eql.Walk(s, func(n eql.Node) bool {
+		if _, ok := n.(*eql.Lineage); ok {
+			return false // a step of its own, of other events
+		}
+		f, ok := n.(*eql.Field)
+		if !ok || f.Optional {
+			return true
+		}
+		known := event.FieldByName(f.Path())
+		if known == nil || slices.Contains(said, known.ID) || !gives(event.Types[:], category, known) {
+			return true
+		}
+		carries := func(t *event.TypeInfo) bool { return known.ID.CarriedBy(t.Class) }
+		if !known.Captured || !slices.ContainsFunc(types, carries) {
+			said = append(said, known.ID)
+			c.warnf(f.Span, "docs/FIELDS.md lists what is captured",
+				"no source on a device gives %s in such an event yet: it is null", known.Name)
+		}
+		return true
+	})
+}
+
+// gives tells whether an event of the category can have the field, whatever its source.
+func gives(types []event.TypeInfo, category event.Category, f *event.Field) bool {
+	return slices.ContainsFunc(types, func(t event.TypeInfo) bool {
+		return (category == event.CategoryAny || t.Category == category) && f.ID.CarriedBy(t.Class)
+	})
 }
 
 // has tells whether events of a type may fulfil a test of event.type or event.action. Patterns that are not exact are

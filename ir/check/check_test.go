@@ -30,12 +30,15 @@ type printer struct{ strings.Builder }
 
 func printRule(r *ir.Rule) string {
 	var p printer
-	if r.Sequence {
+	switch r.Form {
+	case ir.FormSequence:
 		p.WriteString("sequence")
 		if r.MaxSpan > 0 {
 			fmt.Fprintf(&p, " maxspan %s", r.MaxSpan)
 		}
 		p.WriteString("\n")
+	case ir.FormSample:
+		p.WriteString("sample\n")
 	}
 	for i := range r.Stages {
 		p.stage("", &r.Stages[i])
@@ -47,6 +50,12 @@ func printRule(r *ir.Rule) string {
 }
 
 func (p *printer) stage(head string, s *ir.Stage) {
+	if s.Missing {
+		head += "missing "
+	}
+	if s.Runs > 0 {
+		head += fmt.Sprintf("%d times ", s.Runs)
+	}
 	p.WriteString(head + s.Category.String())
 	for _, k := range s.Keys {
 		p.WriteString(" by ")
@@ -86,18 +95,8 @@ func (p *printer) node(n ir.Node) {
 	case ir.Present:
 		p.WriteString("has(" + name(n.Field) + ")")
 	case ir.StringTest:
-		p.WriteString(name(n.Field) + "[")
-		for i, t := range n.Patterns {
-			if i > 0 {
-				p.WriteString(" ")
-			}
-			op := [...]string{ir.Exact: "=", ir.Prefix: "^", ir.Suffix: "$", ir.Contains: "@", ir.Wildcard: "*", ir.Regex: "/"}[t.Kind]
-			if t.Fold {
-				op += "~"
-			}
-			fmt.Fprintf(p, "%s%q", op, t.Text)
-		}
-		p.WriteString("]")
+		p.WriteString(name(n.Field))
+		p.patterns(n.Patterns)
 	case ir.IntTest:
 		fmt.Fprintf(p, "%s%s%d", name(n.Field), n.Cmp, n.Value)
 	case ir.IntIn:
@@ -111,8 +110,75 @@ func (p *printer) node(n ir.Node) {
 		if n.Fold {
 			p.WriteString("~")
 		}
+	case ir.Test:
+		p.WriteString("test(")
+		p.expr(n.X)
+		p.WriteString(")")
+	case ir.IsNull:
+		p.WriteString("null(")
+		p.expr(n.X)
+		p.WriteString(")")
+	case ir.Lineage:
+		p.WriteString([...]string{ir.EventOf: "event-of", ir.ChildOf: "child-of", ir.DescendantOf: "descendant-of"}[n.Rel])
+		p.WriteString("[" + n.Event.Category.String() + " where ")
+		p.node(n.Event.Cond)
+		p.WriteString("]")
 	default:
 		fmt.Fprintf(p, "BUG: %T", n)
+	}
+}
+
+func (p *printer) patterns(list []ir.Pattern) {
+	p.WriteString("[")
+	for i, t := range list {
+		if i > 0 {
+			p.WriteString(" ")
+		}
+		op := [...]string{ir.Exact: "=", ir.Prefix: "^", ir.Suffix: "$", ir.Contains: "@", ir.Wildcard: "*", ir.Regex: "/"}[t.Kind]
+		if t.Fold {
+			op += "~"
+		}
+		fmt.Fprintf(p, "%s%q", op, t.Text)
+	}
+	p.WriteString("]")
+}
+
+var fnNames = [ir.Fns]string{ir.FnAdd: "+", ir.FnSub: "-", ir.FnMul: "*", ir.FnDiv: "/", ir.FnMod: "%", ir.FnNeg: "neg",
+	ir.FnBetween: "between", ir.FnConcat: "concat", ir.FnEndsWith: "ends-with", ir.FnIndexOf: "index-of", ir.FnLength: "length",
+	ir.FnNumber: "number", ir.FnStartsWith: "starts-with", ir.FnString: "string", ir.FnStringContains: "contains",
+	ir.FnSubstring: "substring", ir.FnEq: "==", ir.FnNe: "!=", ir.FnLt: "<", ir.FnLe: "<=", ir.FnGt: ">", ir.FnGe: ">="}
+
+func (p *printer) expr(x ir.Expr) {
+	switch x := x.(type) {
+	case ir.Value:
+		if x.Stage != ir.Own {
+			fmt.Fprintf(p, "#%d.", x.Stage)
+		}
+		p.WriteString(name(x.Field))
+	case ir.Lit:
+		fmt.Fprintf(p, "%#v", x.Value)
+	case ir.Op:
+		p.WriteString("(" + fnNames[x.Fn])
+		if x.Fold {
+			p.WriteString("~")
+		}
+		for _, a := range x.Args {
+			p.WriteString(" ")
+			p.expr(a)
+		}
+		p.WriteString(")")
+	case ir.Match:
+		p.expr(x.X)
+		p.patterns(x.Patterns)
+	case ir.InNet:
+		p.expr(x.X)
+		fmt.Fprintf(p, " in %s", x.Prefixes)
+	case ir.Cond:
+		p.WriteString("(cond ")
+		p.node(x.Node)
+		p.WriteString(")")
+	default:
+		fmt.Fprintf(p, "BUG: %T", x)
 	}
 }
 
@@ -188,8 +254,16 @@ func TestRefusedOnce(t *testing.T) {
 		`process where process.name == $MISSING`,
 		`process where process.nme == "x"`,
 		`process where process.name == 4`,
-		`process where process.pid + 1 == 2`,
-		`process where length(process.name) > 4`,
+		`process where process.name + 1 == 2`,
+		`process where length(process.name + 1) > "x"`,
+		`process where lengt(process.name) > 4`,
+		`process where substring(process.name, "a") == 1 + 1`,
+		`process where arraySearch(process.args, $x, $x == "y")`,
+		`sequence [process where true] as a [process where process.pid == b.process.pid]`,
+		`sequence [process where true] as a [process where process.pid == a.process.pidd + 1]`,
+		`process where descendant of [process where process.nme == "x"]`,
+		`sample [process where true] [file where true]`,
+		`sequence [process where true] ![file where true]`,
 		`proces where process.name == "x"`,
 		`process where process.pid == 1 / 0`,
 		`process where`,

@@ -1,8 +1,8 @@
 package check
 
 import (
-	"math"
-	"math/big"
+	"net/netip"
+	"strconv"
 	"strings"
 
 	"github.com/kestrel-detection/kestrel/eql"
@@ -16,195 +16,40 @@ var never = ir.Const{Value: ir.False}
 // boolean lowers an expression whose value is a truth value.
 func (c *checker) boolean(x eql.Expr) ir.Node {
 	switch x := x.(type) {
-	case *eql.Bad:
-		return never
-	case *eql.Bool:
-		if x.Value {
-			return ir.Const{Value: ir.True}
-		}
-		return ir.Const{Value: ir.False}
-	case *eql.Null:
-		return ir.Const{Value: ir.Null}
 	case *eql.Logical:
-		args := make([]ir.Node, len(x.Args))
-		for i, a := range x.Args {
-			args[i] = c.boolean(a)
-		}
-		if x.Op == eql.And {
-			return ir.And{Args: args}
-		}
-		return ir.Or{Args: args}
+		return c.logical(x)
 	case *eql.Not:
 		return ir.Not{Arg: c.boolean(x.X)}
-	case *eql.Compare:
-		return c.compare(x)
-	case *eql.Match:
-		return c.match(x)
-	case *eql.Call:
-		return c.call(x)
-	case *eql.Field:
-		id, ok := c.field(x)
-		if !ok {
-			return ir.Const{Value: ir.Null}
-		}
-		if id.Kind() != event.KindBool {
-			c.errorf(x.Span, "compare it with something", "%s is %s, not a condition", x.Path(), kindName(id.Kind()))
-			return never
-		}
-		return ir.IntTest{Field: id, Cmp: ir.Eq, Value: 1}
-	case *eql.Lineage:
-		c.errorf(x.Span, "", "%s of is not supported by this version", x.Rel)
+	case *eql.Var:
+		// Its values are strings and integers, however many.
+		c.global(x)
+		c.errorf(x.Span, "", "a condition is expected here")
 		return never
 	}
-	c.errorf(x.Range(), "", "a condition is expected here")
+	o := c.operand(x)
+	switch {
+	case o.typ == typBool:
+		return o.cond
+	case o.typ == typNull:
+		return ir.Const{Value: ir.Null}
+	case o.typ == typWrong:
+	case o.lit:
+		c.errorf(x.Range(), "", "a condition is expected here")
+	default:
+		c.errorf(x.Range(), "compare it with something", "%s, not a condition", c.is(&o))
+	}
 	return never
 }
 
-// isBoolean tells expressions whose value is a truth value, so that `(a == b) == true` is understood.
-func isBoolean(x eql.Expr) bool {
-	switch x := x.(type) {
-	case *eql.Logical, *eql.Not, *eql.Compare, *eql.Match, *eql.Lineage, *eql.Bool:
-		return true
-	case *eql.Call:
-		_, ok := tests[strings.ToLower(x.Name)]
-		return ok
+func (c *checker) logical(x *eql.Logical) ir.Node {
+	args := make([]ir.Node, len(x.Args))
+	for i, a := range x.Args {
+		args[i] = c.boolean(a)
 	}
-	return false
-}
-
-// literal folds an expression of constants: a string, an int64, a float64, a bool or nil for null. ok is false when it
-// is no constant.
-func (c *checker) literal(x eql.Expr) (v any, ok bool) {
-	switch x := x.(type) {
-	case *eql.String:
-		return x.Value, true
-	case *eql.Bool:
-		return x.Value, true
-	case *eql.Null:
-		return nil, true
-	case *eql.Number:
-		if x.IsInt {
-			return x.Int, true
-		}
-		return x.Float, true
-	case *eql.Unary:
-		v, ok := c.literal(x.X)
-		if !ok || x.Op == eql.Pos {
-			return v, ok
-		}
-		return c.arithmetic(x.Span, eql.Sub, int64(0), v)
-	case *eql.Arith:
-		l, ok := c.literal(x.L)
-		r, ok2 := c.literal(x.R)
-		if !ok || !ok2 {
-			return nil, false
-		}
-		return c.arithmetic(x.Span, x.Op, l, r)
-	case *eql.Var:
-		if values, ok := c.global(x); ok && len(values) == 1 {
-			return values[0], true
-		}
+	if x.Op == eql.And {
+		return ir.And{Args: args}
 	}
-	return nil, false
-}
-
-func (c *checker) arithmetic(at eql.Span, op eql.ArithOp, l, r any) (any, bool) {
-	if isWrong(l) || isWrong(r) {
-		return wrong{}, true
-	}
-	if l == nil || r == nil {
-		return nil, true
-	}
-	a, aInt := l.(int64)
-	b, bInt := r.(int64)
-	if !aInt || !bInt {
-		x, ok := number(l)
-		y, ok2 := number(r)
-		switch {
-		case !ok || !ok2:
-			c.errorf(at, "", "arithmetic takes numbers")
-			return wrong{}, true
-		case y == 0 && (op == eql.Div || op == eql.Mod):
-			c.errorf(at, "", "division by zero")
-			return wrong{}, true
-		}
-		return floatArithmetic(op, x, y), true
-	}
-	if b == 0 && (op == eql.Div || op == eql.Mod) {
-		c.errorf(at, "", "division by zero")
-		return wrong{}, true
-	}
-	v := new(big.Int)
-	switch x, y := big.NewInt(a), big.NewInt(b); op {
-	case eql.Add:
-		v.Add(x, y)
-	case eql.Sub:
-		v.Sub(x, y)
-	case eql.Mul:
-		v.Mul(x, y)
-	case eql.Div:
-		v.Quo(x, y)
-	case eql.Mod:
-		v.Rem(x, y)
-	}
-	if !v.IsInt64() {
-		c.errorf(at, "", "the value does not fit 64 bits")
-		return wrong{}, true
-	}
-	return v.Int64(), true
-}
-
-// wrong stands for a constant that was reported as wrong.
-type wrong struct{}
-
-func isWrong(v any) bool {
-	_, ok := v.(wrong)
-	return ok
-}
-
-func number(v any) (float64, bool) {
-	switch v := v.(type) {
-	case int64:
-		return float64(v), true
-	case float64:
-		return v, true
-	}
-	return 0, false
-}
-
-func floatArithmetic(op eql.ArithOp, a, b float64) float64 {
-	switch op {
-	case eql.Add:
-		return a + b
-	case eql.Sub:
-		return a - b
-	case eql.Mul:
-		return a * b
-	case eql.Div:
-		return a / b
-	}
-	return math.Mod(a, b)
-}
-
-func (c *checker) global(x *eql.Var) ([]any, bool) {
-	if len(x.Parts) > 0 {
-		c.errorf(x.Span, "", "$%s is a list of values and has no fields", x.Name)
-		return nil, false
-	}
-	values, ok := c.globals[x.Name]
-	if !ok {
-		var names []string
-		for n := range c.globals {
-			names = append(names, n)
-		}
-		hint := DidYouMean(x.Name, names)
-		if hint == "" {
-			hint = "define it under globals in manifest.yaml"
-		}
-		c.errorf(x.Span, hint, "unknown global $%s", x.Name)
-		return nil, false
-	}
-	return values, true
+	return ir.Or{Args: args}
 }
 
 var compareOps = [...]ir.Cmp{eql.Eq: ir.Eq, eql.Ne: ir.Ne, eql.Lt: ir.Lt, eql.Le: ir.Le, eql.Gt: ir.Gt, eql.Ge: ir.Ge}
@@ -212,100 +57,69 @@ var compareOps = [...]ir.Cmp{eql.Eq: ir.Eq, eql.Ne: ir.Ne, eql.Lt: ir.Lt, eql.Le
 // mirrored is the comparison with its sides exchanged.
 var mirrored = [...]ir.Cmp{ir.Eq: ir.Eq, ir.Ne: ir.Ne, ir.Lt: ir.Gt, ir.Le: ir.Ge, ir.Gt: ir.Lt, ir.Ge: ir.Le}
 
+var compareFns = [...]ir.Fn{ir.Eq: ir.FnEq, ir.Ne: ir.FnNe, ir.Lt: ir.FnLt, ir.Le: ir.FnLe, ir.Gt: ir.FnGt, ir.Ge: ir.FnGe}
+
 func (c *checker) compare(x *eql.Compare) ir.Node {
 	op := compareOps[x.Op]
-	if isBoolean(x.L) && isBoolean(x.R) {
-		return c.compareTruth(x, op)
-	}
-	l, lConst := c.literal(x.L)
-	r, rConst := c.literal(x.R)
-	if isWrong(l) || isWrong(r) {
-		return never
-	}
-	if lConst && rConst {
-		return c.compareConst(x, op, l, r)
-	}
-	lf, lField := x.L.(*eql.Field)
-	rf, rField := x.R.(*eql.Field)
+	l, r := c.operand(x.L), c.operand(x.R)
 	switch {
-	case lField && rField:
-		return c.compareFields(x, op, lf, rf)
-	case lField && rConst:
-		return c.compareField(x.Span, lf, op, r)
-	case rField && lConst:
-		return c.compareField(x.Span, rf, mirrored[op], l)
-	}
-	for _, side := range []eql.Expr{x.L, x.R} {
-		if _, ok := c.literal(side); ok {
-			continue
-		}
-		if _, ok := side.(*eql.Field); ok {
-			continue
-		}
-		c.operand(side)
-	}
-	return never
-}
-
-// operand reports an operand that this version cannot evaluate, by what it is.
-func (c *checker) operand(x eql.Expr) {
-	switch x := x.(type) {
-	case *eql.Bad:
-	case *eql.Var:
-		if values, ok := c.global(x); ok {
-			c.errorf(x.Span, "write in $"+x.Name, "$%s has %d values and is compared with one", x.Name, len(values))
-		}
-	case *eql.Call:
-		c.errorf(x.Span, "", "function %s is not supported here by this version", x.Name)
-	case *eql.Arith, *eql.Unary:
-		c.errorf(x.Range(), "", "arithmetic on fields is not supported by this version")
-	default:
-		c.errorf(x.Range(), "", "a field or a value is expected here")
-	}
-}
-
-// compareTruth lowers == and != between truth values: only with a constant.
-func (c *checker) compareTruth(x *eql.Compare, op ir.Cmp) ir.Node {
-	cond, k := x.L, x.R
-	if _, ok := k.(*eql.Bool); !ok {
-		cond, k = x.R, x.L
-	}
-	b, ok := k.(*eql.Bool)
-	if !ok || op != ir.Eq && op != ir.Ne {
-		c.errorf(x.Span, "use and, or and not", "conditions cannot be compared with each other")
+	case l.typ == typWrong || r.typ == typWrong:
 		return never
+	case r.isNull():
+		return c.nullTest(x.Span, &l, op)
+	case l.isNull():
+		return c.nullTest(x.Span, &r, op)
+	case l.typ == typNull || r.typ == typNull:
+		return ir.Const{Value: ir.Null}
+	case l.lit && r.lit:
+		return c.compareConst(x.Span, op, &l, &r)
+	case l.own && r.lit:
+		return c.compareField(x.Span, &l, op, r.value())
+	case r.own && l.lit:
+		return c.compareField(x.Span, &r, mirrored[op], l.value())
 	}
-	n := c.boolean(cond)
-	if b.Value != (op == ir.Eq) {
-		return ir.Not{Arg: n}
-	}
-	return n
+	return c.compareComputed(x.Span, &l, op, &r)
 }
 
-func (c *checker) compareConst(x *eql.Compare, op ir.Cmp, l, r any) ir.Node {
-	if l == nil || r == nil {
-		// null == null is true in a null test, as for fields.
-		if op == ir.Eq || op == ir.Ne {
-			return truth((l == nil && r == nil) == (op == ir.Eq))
-		}
+// nullTest lowers o == null and its like.
+func (c *checker) nullTest(at eql.Span, o *operand, op ir.Cmp) ir.Node {
+	if op != ir.Eq && op != ir.Ne {
+		c.warnf(at, "use == null or != null", "an order with null is null")
 		return ir.Const{Value: ir.Null}
 	}
-	if a, ok := number(l); ok {
-		if b, ok := number(r); ok {
-			ai, aInt := l.(int64)
-			bi, bInt := r.(int64)
-			if aInt && bInt {
-				return truth(ordered(op, compareValue(ai, bi)))
-			}
-			return truth(ordered(op, compareValue(a, b)))
-		}
+	if o.lit {
+		return truth((o.typ == typNull) == (op == ir.Eq))
 	}
-	if a, ok := l.(string); ok {
-		if b, ok := r.(string); ok {
-			return truth(ordered(op, strings.Compare(a, b)))
+	if o.own {
+		if op == ir.Eq {
+			return ir.Not{Arg: ir.Present{Field: o.field}}
 		}
+		return ir.Present{Field: o.field}
 	}
-	c.errorf(x.Span, "", "values of different types are compared")
+	n := c.compute(at, ir.IsNull{X: o.x})
+	if op == ir.Eq {
+		return n
+	}
+	return ir.Not{Arg: n}
+}
+
+func (c *checker) compareConst(at eql.Span, op ir.Cmp, l, r *operand) ir.Node {
+	a, aNumber := number(l.value())
+	b, bNumber := number(r.value())
+	switch {
+	case aNumber && bNumber:
+		ai, aInt := l.value().(int64)
+		bi, bInt := r.value().(int64)
+		if aInt && bInt {
+			return truth(ordered(op, compareValue(ai, bi)))
+		}
+		return truth(ordered(op, compareValue(a, b)))
+	case l.typ == typText && r.typ == typText:
+		return truth(ordered(op, strings.Compare(l.value().(string), r.value().(string))))
+	case l.typ == typBool && r.typ == typBool && (op == ir.Eq || op == ir.Ne):
+		return truth((l.value() == r.value()) == (op == ir.Eq))
+	}
+	c.errorf(at, "", "values of different types are compared")
 	return never
 }
 
@@ -342,28 +156,163 @@ func truth(b bool) ir.Node {
 	return ir.Const{Value: ir.False}
 }
 
-func (c *checker) compareFields(x *eql.Compare, op ir.Cmp, l, r *eql.Field) ir.Node {
-	a, ok := c.field(l)
-	b, ok2 := c.field(r)
-	if !ok || !ok2 {
-		return ir.Const{Value: ir.Null}
+// compareComputed lowers a comparison that is no test of a field against a constant.
+func (c *checker) compareComputed(at eql.Span, l *operand, op ir.Cmp, r *operand) ir.Node {
+	if l.lit {
+		l, r, op = r, l, mirrored[op]
 	}
-	if c.dialect == eql.Elastic {
-		c.errorf(x.Span, "", "the elastic dialect does not compare a field with a field")
+	if c.dialect == eql.Elastic && !r.lit {
+		c.errorf(at, "", "the elastic dialect compares with constants only")
 		return never
 	}
-	ka, kb := a.Kind(), b.Kind()
-	if !comparable(ka, kb) {
-		c.errorf(x.Span, "", "%s is %s and %s %s", l.Path(), kindName(ka), r.Path(), kindName(kb))
+	equality := op == ir.Eq || op == ir.Ne
+	if !equality {
+		for _, o := range []*operand{l, r} {
+			if o.typ == typBool || o.typ == typIP || o.typ == typEntity {
+				c.errorf(at, "", "%s and has no order", c.is(o))
+				return never
+			}
+		}
+	}
+	if l.typ == typBool && r.typ == typBool && r.lit {
+		if r.value().(bool) != (op == ir.Eq) {
+			return ir.Not{Arg: l.cond}
+		}
+		return l.cond
+	}
+	if l.own && r.own && fieldsCompare(l.field.Kind(), op, r.field.Kind()) {
+		return ir.FieldTest{Left: l.field, Right: r.field, Cmp: op}
+	}
+	if r.lit && r.typ == typText && equality {
+		n := c.equalText(at, l, r.value().(string))
+		if op == ir.Ne {
+			return ir.Not{Arg: n}
+		}
+		return n
+	}
+	a, b, ok := c.alike(l, r)
+	if !ok && r.lit {
+		c.mismatch(at, l, r.value())
 		return never
 	}
-	if ka == event.KindStrings && kb == event.KindStrings {
-		c.errorf(x.Span, "", "%s and %s have several values each and cannot be compared", l.Path(), r.Path())
+	if !ok {
+		c.errorf(at, "", "%s, %s: they cannot be compared", c.is(l), c.is(r))
 		return never
 	}
-	if !ka.IsNumber() && op != ir.Eq && op != ir.Ne {
-		c.errorf(x.Span, "", "text fields can only be compared with == and !=")
+	return c.relation(at, a, op, b)
+}
+
+// fieldsCompare tells the kinds of fields that one instruction of a predicate compares. For two arrays it would have to go
+// through all pairs of their elements, which is bounded for computed values only.
+func fieldsCompare(a event.Kind, op ir.Cmp, b event.Kind) bool {
+	equality := op == ir.Eq || op == ir.Ne
+	return comparable(a, b) && (equality || a.IsNumber()) && (a != event.KindStrings || b != event.KindStrings)
+}
+
+// relation applies a comparison. That nothing is equal is the negation of that something is, also for arrays.
+func (c *checker) relation(at eql.Span, a ir.Expr, op ir.Cmp, b ir.Expr) ir.Node {
+	if op == ir.Ne {
+		return ir.Not{Arg: c.computed(at, ir.Op{Fn: ir.FnEq, Args: []ir.Expr{a, b}})}
+	}
+	return c.computed(at, ir.Op{Fn: compareFns[op], Args: []ir.Expr{a, b}})
+}
+
+// alike gives two operands as values of one type: both numbers, both texts or both conditions.
+func (c *checker) alike(l, r *operand) (a, b ir.Expr, ok bool) {
+	switch {
+	case l.typ == typBool && r.typ == typBool, l.typ.isNumber() && r.typ.isNumber():
+		return l.x, r.x, true
+	case l.typ == typTime && r.lit && r.typ == typText:
+		ns, ok := integer(event.KindTime, r.value())
+		return l.x, ir.Lit{Value: millis(ns)}, ok
+	case l.typ == typID && r.lit && r.typ == typText:
+		n, ok := integer(event.KindID, r.value())
+		return l.x, ir.Lit{Value: n}, ok
+	case l.typ.isText() && r.typ.isText():
+		a, _ = c.text(l)
+		b, _ = c.text(r)
+		return a, b, true
+	}
+	return nil, nil, false
+}
+
+// millis is a time as a value: whole milliseconds as long as nothing is lost.
+func millis(ns int64) any {
+	const perMilli = 1e6
+	if ns%perMilli == 0 {
+		return ns / perMilli
+	}
+	return float64(ns) / perMilli
+}
+
+// equalText lowers equality with a constant text.
+func (c *checker) equalText(at eql.Span, o *operand, s string) ir.Node {
+	switch o.typ {
+	case typText:
+		c.star(at, s)
+		if o.ownText {
+			return ir.StringTest{Field: o.field, Patterns: []ir.Pattern{{Kind: ir.Exact, Text: s}}}
+		}
+	case typIP:
+		if p, err := prefix(s); err == nil {
+			return c.computed(at, ir.InNet{X: o.x, Prefixes: []netip.Prefix{p}})
+		}
+		c.errorf(at, "", "%q is neither an address nor a network", s)
+		return never
+	case typEntity:
+		n, ok := integer(event.KindEntity, s)
+		if !ok {
+			c.mismatch(at, o, s)
+			return never
+		}
+		s = "0x" + strconv.FormatUint(uint64(n), 16)
+	case typID:
+		if n, ok := integer(event.KindID, s); ok {
+			return c.relation(at, o.x, ir.Eq, ir.Lit{Value: n})
+		}
+	case typTime:
+		ns, ok := integer(event.KindTime, s)
+		if !ok {
+			c.mismatch(at, o, s)
+			return never
+		}
+		return c.relation(at, o.x, ir.Eq, ir.Lit{Value: millis(ns)})
+	default:
+		c.mismatch(at, o, s)
 		return never
 	}
-	return ir.FieldTest{Left: a, Right: b, Cmp: op}
+	x, _ := c.text(o)
+	return c.relation(at, x, ir.Eq, ir.Lit{Value: s})
+}
+
+// mismatch reports a constant that an operand cannot be compared with.
+func (c *checker) mismatch(at eql.Span, o *operand, v any) ir.Node {
+	what, hint := "a number", ""
+	switch v := v.(type) {
+	case string:
+		what = strconv.Quote(shorten(v))
+		if _, err := strconv.ParseInt(v, 10, 64); err == nil && o.typ.isNumber() {
+			hint = "leave the quotes out"
+		}
+	case bool:
+		what = strconv.FormatBool(v)
+	case int64:
+		if o.typ.isText() {
+			hint = "put it in quotes"
+		}
+	}
+	c.errorf(at, hint, "%s and cannot be compared with %s", c.is(o), what)
+	return never
+}
+
+// star warns of a text that looks like a pattern where every letter stands for itself.
+func (c *checker) star(at eql.Span, s string) {
+	if !strings.Contains(s, "*") {
+		return
+	}
+	hint := "write `:` or `like` for a pattern"
+	if c.dialect == eql.Kestrel {
+		hint = "write `:`, `like` or `in (..)` for a pattern"
+	}
+	c.warnf(at, hint, "`*` stands for itself here")
 }

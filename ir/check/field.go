@@ -8,52 +8,33 @@ import (
 	"strings"
 	"time"
 
-	"github.com/kestrel-detection/kestrel/dfa/build"
 	"github.com/kestrel-detection/kestrel/eql"
 	"github.com/kestrel-detection/kestrel/event"
 	"github.com/kestrel-detection/kestrel/ir"
 )
 
-// compareField lowers `field op constant`.
-func (c *checker) compareField(at eql.Span, f *eql.Field, op ir.Cmp, v any) ir.Node {
-	id, ok := c.field(f)
-	if v == nil {
-		return c.nullTest(at, id, ok, op)
+// compareField lowers a comparison of a field of the event with a constant.
+func (c *checker) compareField(at eql.Span, o *operand, op ir.Cmp, v any) ir.Node {
+	if s, ok := v.(string); ok && o.typ == typText && (op == ir.Eq || op == ir.Ne) {
+		c.star(at, s)
 	}
-	if !ok {
-		return ir.Const{Value: ir.Null}
+	switch op {
+	case ir.Ne:
+		return ir.Not{Arg: c.equal(at, o, v, false, false)}
+	case ir.Eq:
+		return c.equal(at, o, v, false, false)
 	}
-	if op == ir.Ne {
-		return ir.Not{Arg: c.equal(at, f, id, v, false, false)}
-	}
-	if op == ir.Eq {
-		return c.equal(at, f, id, v, false, false)
-	}
-	return c.order(at, f, id, op, v)
-}
-
-func (c *checker) nullTest(at eql.Span, id event.FieldID, known bool, op ir.Cmp) ir.Node {
-	if op != ir.Eq && op != ir.Ne {
-		c.warnf(at, "use == null or != null", "an order with null is null")
-		return ir.Const{Value: ir.Null}
-	}
-	if !known {
-		return truth(op == ir.Eq)
-	}
-	if op == ir.Eq {
-		return ir.Not{Arg: ir.Present{Field: id}}
-	}
-	return ir.Present{Field: id}
+	return c.order(at, o, op, v)
 }
 
 // order lowers < <= > >=.
-func (c *checker) order(at eql.Span, f *eql.Field, id event.FieldID, op ir.Cmp, v any) ir.Node {
-	kind := id.Kind()
+func (c *checker) order(at eql.Span, o *operand, op ir.Cmp, v any) ir.Node {
+	id, kind := o.field, o.field.Kind()
 	switch kind {
 	case event.KindString, event.KindStrings:
 		s, ok := v.(string)
 		if !ok {
-			return c.mismatch(at, f, id, v)
+			return c.mismatch(at, o, v)
 		}
 		return ir.StringOrder{Field: id, Cmp: op, Value: s}
 	case event.KindInt, event.KindID, event.KindTime:
@@ -64,11 +45,11 @@ func (c *checker) order(at eql.Span, f *eql.Field, id event.FieldID, op ir.Cmp, 
 		}
 		n, ok := integer(kind, v)
 		if !ok {
-			return c.mismatch(at, f, id, v)
+			return c.mismatch(at, o, v)
 		}
 		return ir.IntTest{Field: id, Cmp: op, Value: n}
 	}
-	c.errorf(at, "", "%s is %s and has no order", f.Path(), kindName(kind))
+	c.errorf(at, "", "%s and has no order", c.is(o))
 	return never
 }
 
@@ -99,22 +80,22 @@ func all(id event.FieldID, holds bool) ir.Node {
 }
 
 // equal lowers equality with one constant. glob lets * and ? stand for text, fold ignores case.
-func (c *checker) equal(at eql.Span, f *eql.Field, id event.FieldID, v any, glob, fold bool) ir.Node {
-	kind := id.Kind()
+func (c *checker) equal(at eql.Span, o *operand, v any, glob, fold bool) ir.Node {
+	id, kind := o.field, o.field.Kind()
 	if s, ok := v.(string); ok && glob && strings.ContainsAny(s, "*?") {
-		return ir.StringTest{Field: id, Patterns: []ir.Pattern{{Kind: ir.Wildcard, Text: s, Fold: fold}}}
+		return c.pattern(at, o, ir.Pattern{Kind: ir.Wildcard, Text: s, Fold: fold})
 	}
 	switch kind {
 	case event.KindString, event.KindStrings:
 		s, ok := v.(string)
 		if !ok {
-			return c.mismatch(at, f, id, v)
+			return c.mismatch(at, o, v)
 		}
 		return ir.StringTest{Field: id, Patterns: []ir.Pattern{{Kind: ir.Exact, Text: s, Fold: fold}}}
 	case event.KindIP:
 		s, ok := v.(string)
 		if !ok {
-			return c.mismatch(at, f, id, v)
+			return c.mismatch(at, o, v)
 		}
 		p, err := prefix(s)
 		if err != nil {
@@ -132,7 +113,7 @@ func (c *checker) equal(at eql.Span, f *eql.Field, id event.FieldID, v any, glob
 			// A numeric string that is compared with another string is never equal to it.
 			return ir.StringTest{Field: id, Patterns: []ir.Pattern{{Kind: ir.Exact, Text: s, Fold: fold}}}
 		}
-		return c.mismatch(at, f, id, v)
+		return c.mismatch(at, o, v)
 	}
 	return ir.IntTest{Field: id, Cmp: ir.Eq, Value: n}
 }
@@ -182,26 +163,6 @@ const timeMillisMax = math.MaxInt64 / int64(time.Millisecond)
 // timeLayouts are the forms of a date: ISO 8601, with the time, the zone and the fraction left out or not.
 var timeLayouts = []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999", "2006-01-02T15:04", "2006-01-02"}
 
-func (c *checker) mismatch(at eql.Span, f *eql.Field, id event.FieldID, v any) ir.Node {
-	what := "a number"
-	hint := ""
-	switch v := v.(type) {
-	case string:
-		what = strconv.Quote(v)
-		if _, err := strconv.ParseInt(v, 10, 64); err == nil && id.Kind().IsNumber() {
-			hint = "leave the quotes out"
-		}
-	case bool:
-		what = strconv.FormatBool(v)
-	case int64:
-		if !id.Kind().IsNumber() {
-			hint = "put it in quotes"
-		}
-	}
-	c.errorf(at, hint, "%s is %s and cannot be compared with %s", f.Path(), kindName(id.Kind()), what)
-	return never
-}
-
 // mappedBits is the length of the prefix of IPv4 addresses written as IPv6.
 const mappedBits = 96
 
@@ -222,195 +183,4 @@ func prefix(s string) (netip.Prefix, error) {
 	}
 	a = a.Unmap()
 	return netip.PrefixFrom(a, a.BitLen()), nil
-}
-
-// match lowers the operators that take a list: true when any value matches.
-func (c *checker) match(x *eql.Match) ir.Node {
-	f, isField := x.X.(*eql.Field)
-	if !isField {
-		return c.matchConst(x)
-	}
-	id, known := c.field(f)
-	values := c.values(x)
-	if !known {
-		return ir.Const{Value: ir.Null}
-	}
-	return c.merge(x, f, id, values)
-}
-
-// value is one constant of a list with its place.
-type value struct {
-	at eql.Span
-	v  any
-}
-
-func (c *checker) values(x *eql.Match) []value {
-	var out []value
-	for _, e := range x.Values {
-		if v, ok := e.(*eql.Var); ok {
-			list, _ := c.global(v)
-			for _, g := range list {
-				out = append(out, value{v.Span, g})
-			}
-			continue
-		}
-		v, ok := c.literal(e)
-		if !ok {
-			if _, bad := e.(*eql.Bad); !bad {
-				c.errorf(e.Range(), "", "a list holds constants")
-			}
-			continue
-		}
-		if isWrong(v) {
-			continue
-		}
-		out = append(out, value{e.Range(), v})
-	}
-	return out
-}
-
-// merge makes one node per way of testing out of the values: strings, numbers, addresses.
-func (c *checker) merge(x *eql.Match, f *eql.Field, id event.FieldID, values []value) ir.Node {
-	var patterns []ir.Pattern
-	var ints []int64
-	var prefixes []netip.Prefix
-	var rest []ir.Node
-	for _, v := range values {
-		if v.v == nil {
-			rest = append(rest, ir.Const{Value: ir.Null})
-			continue
-		}
-		switch n := c.matchOne(x, f, id, v).(type) {
-		case ir.StringTest:
-			patterns = append(patterns, n.Patterns...)
-		case ir.IntTest:
-			if n.Cmp == ir.Eq {
-				ints = append(ints, n.Value)
-				continue
-			}
-			rest = append(rest, n)
-		case ir.IPIn:
-			prefixes = append(prefixes, n.Prefixes...)
-		default:
-			rest = append(rest, n)
-		}
-	}
-	if len(patterns) > 0 {
-		rest = append(rest, ir.StringTest{Field: id, Patterns: patterns})
-	}
-	switch {
-	case len(ints) == 1:
-		rest = append(rest, ir.IntTest{Field: id, Cmp: ir.Eq, Value: ints[0]})
-	case len(ints) > 1:
-		rest = append(rest, ir.IntIn{Field: id, Values: ints})
-	}
-	if len(prefixes) > 0 {
-		rest = append(rest, ir.IPIn{Field: id, Prefixes: prefixes})
-	}
-	if len(rest) == 1 {
-		return rest[0]
-	}
-	return ir.Or{Args: rest}
-}
-
-func (c *checker) matchOne(x *eql.Match, f *eql.Field, id event.FieldID, v value) ir.Node {
-	switch x.Op {
-	case eql.In:
-		return c.equal(v.at, f, id, v.v, c.dialect == eql.Kestrel, x.Fold)
-	case eql.Seq:
-		return c.equal(v.at, f, id, v.v, true, true)
-	}
-	s, ok := v.v.(string)
-	if !ok {
-		c.errorf(v.at, "put it in quotes", "%s takes text", x.Op)
-		return never
-	}
-	return c.pattern(v.at, id, ir.Pattern{Kind: patternKinds[x.Op], Text: s, Fold: x.Fold})
-}
-
-// patternKinds are the operators that compare text. On an array each tests the elements: `process.args contains "x"` is
-// true when x is a part of some argument.
-var patternKinds = [...]ir.PatternKind{eql.Like: ir.Wildcard, eql.Regex: ir.Regex, eql.Contains: ir.Contains,
-	eql.StartsWith: ir.Prefix, eql.EndsWith: ir.Suffix}
-
-func (c *checker) pattern(at eql.Span, id event.FieldID, p ir.Pattern) ir.Node {
-	if p.Kind == ir.Regex {
-		if err := build.CheckRegex(p.Text, p.Fold); err != nil {
-			c.errorf(at, "", "regular expression %q: %v", p.Text, err)
-			return never
-		}
-	}
-	if id.Kind() == event.KindBool || id.Kind() == event.KindTime {
-		c.errorf(at, "", "%s is %s, not text", event.FieldByID(id).Name, kindName(id.Kind()))
-		return never
-	}
-	return ir.StringTest{Field: id, Patterns: []ir.Pattern{p}}
-}
-
-// matchConst folds a match of a constant.
-func (c *checker) matchConst(x *eql.Match) ir.Node {
-	l, ok := c.literal(x.X)
-	if !ok {
-		c.operand(x.X)
-		return never
-	}
-	if isWrong(l) {
-		return never
-	}
-	if l == nil {
-		return ir.Const{Value: ir.Null}
-	}
-	for _, v := range c.values(x) {
-		a, aText := l.(string)
-		b, bText := v.v.(string)
-		if aText != bText {
-			if x.Op == eql.In || x.Op == eql.Seq {
-				if n, ok := number(l); ok {
-					if m, ok := number(v.v); ok && n == m {
-						return truth(true)
-					}
-				}
-				continue
-			}
-			c.errorf(v.at, "", "%s takes text", x.Op)
-			return never
-		}
-		if !aText {
-			if l == v.v {
-				return truth(true)
-			}
-			continue
-		}
-		if c.constMatches(x, v.at, a, b) {
-			return truth(true)
-		}
-	}
-	return truth(false)
-}
-
-func (c *checker) constMatches(x *eql.Match, at eql.Span, text, pattern string) bool {
-	p := build.Pattern{Text: pattern, Fold: x.Fold}
-	switch x.Op {
-	case eql.In:
-		if c.dialect == eql.Kestrel {
-			p.Kind = build.Wildcard
-		}
-	case eql.Seq:
-		p.Kind, p.Fold = build.Wildcard, true
-	case eql.Like:
-		p.Kind = build.Wildcard
-	case eql.Regex:
-		p.Kind = build.Regex
-		if err := build.CheckRegex(pattern, x.Fold); err != nil {
-			c.errorf(at, "", "regular expression %q: %v", pattern, err)
-			return false
-		}
-	case eql.Contains:
-		p.Kind = build.Contains
-	case eql.StartsWith:
-		p.Kind = build.Prefix
-	case eql.EndsWith:
-		p.Kind = build.Suffix
-	}
-	return build.Match(p, build.Options{}, []byte(text))
 }

@@ -4,14 +4,8 @@
 package reference
 
 import (
-	"bytes"
-	"fmt"
-	"net/netip"
-	"strconv"
-	"strings"
-	"time"
+	"slices"
 
-	"github.com/kestrel-detection/kestrel/dfa/build"
 	"github.com/kestrel-detection/kestrel/event"
 	"github.com/kestrel-detection/kestrel/ir"
 )
@@ -25,269 +19,93 @@ type Match struct {
 // Interpreter holds the pending sequences of a rule set.
 type Interpreter struct {
 	rules   []ir.Rule
-	pending []map[string]map[int]*partial // by rule, key and the stage that came last
+	plans   []plan
+	keys    []map[string]*pending // by rule and key
+	waits   []*partial            // complete, unless an event of a trailing missing stage comes
+	begun   int                   // partials, to number them
+	arrived int                   // events
+	lineage *lineage
 }
 
-type partial struct {
-	start  uint64
-	events []uint64
+// pending is what is kept for a rule and a key.
+type pending struct {
+	steps  map[int][]*partial // by the step that came last, the newest last
+	absent []sighting         // events of missing stages
+	sample []*taken
 }
+
+// taken is an event that a stage took, or that a missing stage saw.
+type taken struct {
+	ev      *event.Event
+	arrival int
+	stages  []int // of a sample: those that it fits
+}
+
+func (t *taken) time() uint64 { return t.ev.Own.Time() }
+
+func (t *taken) id() uint64 { return t.ev.Own.ID() }
 
 // New prepares an interpreter.
 func New(rules []ir.Rule) *Interpreter {
-	i := &Interpreter{rules: rules}
-	for range rules {
-		i.pending = append(i.pending, make(map[string]map[int]*partial))
+	in := &Interpreter{rules: rules, lineage: newLineage(rules)}
+	for i := range rules {
+		in.plans = append(in.plans, newPlan(&rules[i]))
+		in.keys = append(in.keys, make(map[string]*pending))
 	}
-	return i
+	return in
 }
 
-// Event takes the next event and returns what it completes, in the order of the rules.
+// Event takes the next event and returns what it completes, in the order of the rules. Before that comes what waited for a
+// time that is over.
 func (in *Interpreter) Event(ev *event.Event) []Match {
-	var out []Match
+	out := in.Flush(ev.Own.Time())
+	in.arrived++
+	in.lineage.started(ev)
 	for r := range in.rules {
 		rule := &in.rules[r]
-		if !rule.Sequence {
-			if stageHolds(&rule.Stages[0], ev) {
+		switch rule.Form {
+		case ir.FormEvent:
+			if in.holds(&rule.Stages[0], &Env{Event: ev}) {
 				out = append(out, Match{r, []uint64{ev.Own.ID()}})
 			}
-			continue
+		case ir.FormSample:
+			out = append(out, in.sample(r, rule, ev)...)
+		case ir.FormSequence:
+			out = append(out, in.sequence(r, rule, ev)...)
 		}
-		out = append(out, in.sequence(r, rule, ev)...)
 	}
+	in.lineage.note(ev)
 	return out
 }
 
-func (in *Interpreter) sequence(r int, rule *ir.Rule, ev *event.Event) []Match {
-	var out []Match
-	for s := len(rule.Stages) - 1; s >= 0; s-- {
-		stage := &rule.Stages[s]
-		key, ok := joinKey(stage.Keys, ev)
-		if !ok || !stageHolds(stage, ev) {
-			continue
-		}
-		at := in.pending[r][key]
-		if s == 0 {
-			if at == nil {
-				at = make(map[int]*partial)
-				in.pending[r][key] = at
-			}
-			at[0] = &partial{ev.Own.Time(), []uint64{ev.Own.ID()}}
-			continue
-		}
-		p := at[s-1]
-		if p == nil {
-			continue
-		}
-		delete(at, s-1)
-		if rule.MaxSpan > 0 && time.Duration(int64(ev.Own.Time())-int64(p.start)) > rule.MaxSpan {
-			continue
-		}
-		p.events = append(p.events, ev.Own.ID())
-		if s == len(rule.Stages)-1 {
-			out = append(out, Match{r, p.events})
-			continue
-		}
-		at[s] = p
-	}
-	if rule.Until != nil {
-		if key, ok := joinKey(rule.Until.Keys, ev); ok && stageHolds(rule.Until, ev) {
-			delete(in.pending[r], key)
-		}
-	}
-	return out
-}
-
-func joinKey(keys []ir.Key, ev *event.Event) (string, bool) {
-	var parts []string
-	for _, k := range keys {
-		v, ok := Values(k.Field, ev)
-		if !ok {
-			if !k.Optional {
-				return "", false
-			}
-			parts = append(parts, "null")
-			continue
-		}
-		parts = append(parts, fmt.Sprintf("%q", v))
-	}
-	return strings.Join(parts, ","), true
-}
-
-func stageHolds(s *ir.Stage, ev *event.Event) bool {
-	if s.Category != event.CategoryAny && s.Category != ev.Cat {
+func (in *Interpreter) holds(st *ir.Stage, env *Env) bool {
+	if st.Category != event.CategoryAny && st.Category != env.Event.Cat {
 		return false
 	}
-	return Eval(s.Cond, ev) == ir.True
+	ev := env.Event
+	if env.Lineage == nil {
+		env.Lineage = func(n ir.Lineage) bool { return in.lineage.holds(n, ev) }
+	}
+	return EvalIn(st.Cond, env) == ir.True
 }
 
-// Eval is the truth of a condition for an event.
-func Eval(n ir.Node, ev *event.Event) ir.Truth {
-	switch n := n.(type) {
-	case ir.And:
-		result := ir.True
-		for _, a := range n.Args {
-			switch Eval(a, ev) {
-			case ir.False:
-				return ir.False
-			case ir.Null:
-				result = ir.Null
-			}
-		}
-		return result
-	case ir.Or:
-		result := ir.False
-		for _, a := range n.Args {
-			switch Eval(a, ev) {
-			case ir.True:
-				return ir.True
-			case ir.Null:
-				result = ir.Null
-			}
-		}
-		return result
-	case ir.Not:
-		return Eval(n.Arg, ev).Not()
-	case ir.IsTrue:
-		return truth(Eval(n.Arg, ev) == ir.True)
-	case ir.Const:
-		return n.Value
-	case ir.Present:
-		_, ok := Values(n.Field, ev)
-		return truth(ok)
+// at is what is kept for a key.
+func (in *Interpreter) at(rule int, key string) *pending {
+	p := in.keys[rule][key]
+	if p == nil {
+		p = &pending{steps: make(map[int][]*partial)}
+		in.keys[rule][key] = p
 	}
-	return leaf(n, ev)
+	return p
 }
 
-func leaf(n ir.Node, ev *event.Event) ir.Truth {
-	switch n := n.(type) {
-	case ir.StringTest:
-		return anyOf(n.Field, ev, func(v string) bool {
-			for _, p := range n.Patterns {
-				if build.Match(build.Pattern{Kind: build.Kind(p.Kind), Text: p.Text, Fold: p.Fold}, build.Options{}, []byte(v)) {
-					return true
-				}
-			}
-			return false
-		})
-	case ir.IntTest:
-		return number(n.Field, ev, func(v int64) bool { return ordered(n.Cmp, v, n.Value) })
-	case ir.IntIn:
-		return number(n.Field, ev, func(v int64) bool {
-			for _, w := range n.Values {
-				if v == w {
-					return true
-				}
-			}
-			return false
-		})
-	case ir.IPIn:
-		v, ok := ev.Bytes(n.Field)
-		if !ok {
-			return ir.Null
-		}
-		a, _ := netip.AddrFromSlice(v)
-		for _, p := range n.Prefixes {
-			if p.Contains(a.Unmap()) {
-				return ir.True
-			}
-		}
-		return ir.False
-	case ir.StringOrder:
-		return anyOf(n.Field, ev, func(v string) bool {
-			return ordered(n.Cmp, int64(strings.Compare(v, n.Value)), 0)
-		})
-	case ir.FieldTest:
-		return fieldTest(n, ev)
+// clone copies an event with its records, so that it can be kept.
+func clone(ev *event.Event) *event.Event {
+	c := *ev
+	c.Own, c.Proc, c.Parent = slices.Clone(ev.Own), slices.Clone(ev.Proc), slices.Clone(ev.Parent)
+	if ev.Host != nil {
+		host := *ev.Host
+		c.Host = &host
 	}
-	panic(fmt.Sprintf("BUG: no meaning of %T", n))
-}
-
-func fieldTest(n ir.FieldTest, ev *event.Event) ir.Truth {
-	if n.Left.Kind().IsNumber() {
-		a, ok := ev.Int(n.Left)
-		b, ok2 := ev.Int(n.Right)
-		if !ok || !ok2 {
-			return ir.Null
-		}
-		return truth(ordered(n.Cmp, a, b))
-	}
-	right, ok := Values(n.Right, ev)
-	if !ok {
-		return ir.Null
-	}
-	equal := anyOf(n.Left, ev, func(v string) bool {
-		for _, w := range right {
-			if v == w || n.Fold && strings.EqualFold(v, w) {
-				return true
-			}
-		}
-		return false
-	})
-	if n.Cmp == ir.Ne {
-		return equal.Not()
-	}
-	return equal
-}
-
-func truth(b bool) ir.Truth {
-	if b {
-		return ir.True
-	}
-	return ir.False
-}
-
-func anyOf(f event.FieldID, ev *event.Event, holds func(string) bool) ir.Truth {
-	vs, ok := Values(f, ev)
-	if !ok {
-		return ir.Null
-	}
-	for _, v := range vs {
-		if holds(v) {
-			return ir.True
-		}
-	}
-	return ir.False
-}
-
-func number(f event.FieldID, ev *event.Event, holds func(int64) bool) ir.Truth {
-	v, ok := ev.Int(f)
-	if !ok {
-		return ir.Null
-	}
-	return truth(holds(v))
-}
-
-func ordered(op ir.Cmp, a, b int64) bool {
-	return [...]bool{ir.Eq: a == b, ir.Ne: a != b, ir.Lt: a < b, ir.Le: a <= b, ir.Gt: a > b, ir.Ge: a >= b}[op]
-}
-
-// Values are the texts of a field's value: one, or those of an array's elements.
-func Values(f event.FieldID, ev *event.Event) ([]string, bool) {
-	switch f.Kind() {
-	case event.KindString:
-		v, ok := ev.Bytes(f)
-		if f.NulIsSpace() {
-			v = bytes.ReplaceAll(v, []byte{0}, []byte{' '})
-		}
-		return []string{string(v)}, ok
-	case event.KindStrings:
-		v, ok := ev.Bytes(f)
-		return strings.Split(string(v), "\x00"), ok
-	case event.KindIP:
-		v, ok := ev.Bytes(f)
-		if !ok {
-			return nil, false
-		}
-		a, _ := netip.AddrFromSlice(v)
-		return []string{a.String()}, true
-	case event.KindBool:
-		v, ok := ev.Int(f)
-		return []string{strconv.FormatBool(v != 0)}, ok
-	case event.KindEntity:
-		v, ok := ev.Int(f)
-		return []string{"0x" + strconv.FormatUint(uint64(v), 16)}, ok
-	}
-	v, ok := ev.Int(f)
-	return []string{strconv.FormatInt(v, 10)}, ok
+	return &c
 }
