@@ -48,7 +48,7 @@ func run(args []string) int {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(runCommand(), validateCommand(), compileCommand(), listCommand(), testCommand(),
+	root.AddCommand(runCommand(), validateCommand(), compileCommand(), listCommand(), testCommand(), huntCommand(),
 		recordCommand(), replayCommand(), doctorCommand(), versionCommand())
 	for _, c := range root.Commands() {
 		c.Args = noArguments

@@ -63,6 +63,12 @@ var arrows = map[string]arrow{
 	"rules/explain": {may: "event ir ir/reference", host: true},
 	"event/ecsjson": {may: "event limits", host: true},
 
+	// Hunts: the language itself, apart from what the device does with it.
+	"hunt/value":  {host: true},
+	"hunt/events": {may: "event event/ecsjson event/evlog event/proc hunt/value", host: true},
+	"hunt/expr":   {may: "dfa/build eql hunt/events hunt/value", host: true},
+	"hunt":        {may: "eql hunt/events hunt/expr hunt/value", host: true},
+
 	// Tools.
 	"event/gen":           {may: "event limits", host: true},
 	"cmd/kestrel":         {may: all, host: true},
