@@ -75,6 +75,7 @@ var arrows = map[string]arrow{
 	"cross/vm":            {may: "cross/vm/plan", host: true},
 	"cross/vm/init":       {may: "cross/vm/plan", host: true},
 	"cross/vm/plan":       {host: true},
+	"internal/agree":      {host: true},
 	"internal/shape":      {host: true},
 	"internal/mallocs":    {host: true},
 	"internal/testreport": {host: true},
