@@ -22,8 +22,8 @@ func numbered(n int) (list []string) {
 	return list
 }
 
-// TestArrayKeys: an event takes part once for each element, of several arrays for each combination, equal ones once, and
-// for no more than the limit.
+// TestArrayKeys: an event takes part once for each element, of several arrays for each combination, equal ones once,
+// and for no more than the limit.
 func TestArrayKeys(t *testing.T) {
 	one, two := []ir.Key{{Field: event.FieldArgs}}, []ir.Key{{Field: event.FieldArgs}, {Field: event.FieldArgs}}
 	for _, c := range []struct {
@@ -122,8 +122,8 @@ func TestSampleKeys(t *testing.T) {
 		ev := d.event()
 		s.Event(0, 3, &ev, out)
 	}
-	// The second is named as the path of the first. The third is named as the path of the second, and has the same path, so
-	// either could be the second stage: it is the older one. What the fourth could join is gone.
+	// The second is named as the path of the first. The third is named as the path of the second, and has the same
+	// path, so either could be the second stage: it is the older one. What the fourth could join is gone.
 	if got := strings.Join(out.got, " "); got != "0 [2 1] 0 [3 2]" {
 		t.Errorf("completed %q", got)
 	}

@@ -165,8 +165,8 @@ func timeOf(t *testing.T, v any) uint64 {
 	return uint64(int64(ms * float64(time.Millisecond)))
 }
 
-// TestCorpusQueries runs the sequences and samples of Elasticsearch's query tests: which stages an event fits is found by
-// a small interpreter of conditions; what it does not know is left out, and counted.
+// TestCorpusQueries runs the sequences and samples of Elasticsearch's query tests: which stages an event fits is found
+// by a small interpreter of conditions; what it does not know is left out, and counted.
 func TestCorpusQueries(t *testing.T) {
 	least := map[string]int{"es_missing_events": 18, "es_extra": 18, "es_queries": 20, "es_sample": 12, "es_sample_multi": 7}
 	for _, suite := range []string{"es_missing_events", "es_extra", "es_queries", "es_sample", "es_sample_multi"} {

@@ -223,7 +223,7 @@ func plus(a *nfa.Counters, b nfa.Counters) { *a = a.Plus(b) }
 // TestFormsAgainstReference: with room for everything, random rules of all forms give what the reference interpreter
 // gives, which writes runs out as stages and looks for missing events when a sequence is complete.
 func TestFormsAgainstReference(t *testing.T) {
-	rounds := 400
+	rounds := 250
 	if testing.Short() {
 		rounds = 60
 	}
@@ -290,10 +290,10 @@ func laterOf(n ir.Node) any {
 	return nil
 }
 
-// TestFormsInSmallPools: whatever the pools, every state that began is accounted for at every moment, and so is every entry
-// of the pools.
+// TestFormsInSmallPools: whatever the pools, every state that began is accounted for at every moment, and so is every
+// entry of the pools.
 func TestFormsInSmallPools(t *testing.T) {
-	rounds := 400
+	rounds := 250
 	if testing.Short() {
 		rounds = 60
 	}

@@ -159,7 +159,8 @@ func elements(f event.FieldID, ev *event.Event) (n uint64, ok bool) {
 // separator stands between the elements of an array.
 var separator = []byte{0}
 
-// combine adds the keys that begin with the values in k, from the key at on, and counts those for which there is no room.
+// combine adds the keys that begin with the values in k, from the key at on, and counts those for which there is no
+// room.
 func (s *Sequencer) combine(ev *event.Event, st *image.Stage, at int, k *key, fits uint32) (cut int) {
 	if at == int(st.NKeys) {
 		s.keys.tried++

@@ -7,10 +7,10 @@ package nfa
 //	before the first      the last one, F, has a time before the first event's
 //	behind the last       the first one, L, has a time after the last event's
 //
-// With missing stages on one side only, the other end is the sequence's own: F is the time of the first event, or L that
-// of the last. The sequence stands when there is no F or no L, or more than maxspan lies between them. So a state whose
-// gap was filled still moves on and replaces others, and is dropped only where it would raise an alert. What is not there
-// behind the last event shows when the time is over; see timer.go.
+// With missing stages on one side only, the other end is the sequence's own: F is the time of the first event, or L
+// that of the last. The sequence stands when there is no F or no L, or more than maxspan lies between them. So a state
+// whose gap was filled still moves on and replaces others, and is dropped only where it would raise an alert. What is
+// not there behind the last event shows when the time is over; see timer.go.
 
 // What judge finds.
 const (

@@ -14,8 +14,8 @@ import (
 	"github.com/kestrel-detection/kestrel/nfa"
 )
 
-// model is the Sequencer said plainly: a list of tracks in order of use, each with a state for each stage, and pools that
-// are numbers. It keeps what must not be lost, and goes through the same choices when a pool is empty.
+// model is the Sequencer said plainly: a list of tracks in order of use, each with a state for each stage, and pools
+// that are numbers. It keeps what must not be lost, and goes through the same choices when a pool is empty.
 type model struct {
 	rules   []ir.Rule
 	cfg     nfa.Config
@@ -344,8 +344,8 @@ func TestAgainstModel(t *testing.T) {
 	}
 }
 
-// TestCountersAddUp: whoever sees only the counters can account for every state: what began has ended in one of the named
-// ways or is pending.
+// TestCountersAddUp: whoever sees only the counters can account for every state: what began has ended in one of the
+// named ways or is pending.
 func TestCountersAddUp(t *testing.T) {
 	// One track, room for two pieces of evidence: the third step of a sequence of four has none.
 	s := nfa.New(load(t, sequence("r", 4, false, 0)), nfa.Config{Tracks: 1, States: 4, Evidence: 2}, nil)

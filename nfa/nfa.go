@@ -1,11 +1,11 @@
-// Package nfa runs the sequences and samples: it keeps, per rule and join key, what waits for the next stage's event and
-// moves it on when that comes.
+// Package nfa runs the sequences and samples: it keeps, per rule and join key, what waits for the next stage's event
+// and moves it on when that comes.
 //
 // The rules are Elastic's. An event of the first stage starts a state; a newer one replaces it. An event of stage n
-// takes the state that waits behind stage n-1 with it and replaces what waited behind stage n. An event that fits several
-// stages serves the latest first, so it never follows itself. maxspan counts from the first event and includes its end;
-// until clears what is pending for the key. An event with a null join key takes no part, unless the key is optional.
-// What goes beyond that has a file of its own:
+// takes the state that waits behind stage n-1 with it and replaces what waited behind stage n. An event that fits
+// several stages serves the latest first, so it never follows itself. maxspan counts from the first event and includes
+// its end; until clears what is pending for the key. An event with a null join key takes no part, unless the key is
+// optional. What goes beyond that has a file of its own:
 //
 //	step.go     stages whose conditions read earlier events, so that states of different events wait side by side
 //	runs.go     `with runs`: a window over the last events of a stage in place of a state for each position
@@ -15,9 +15,9 @@
 //	keys.go     join keys, also those of arrays, which take part once for each element
 //
 // Memory: everything is carved in New: tracks (a rule and a key), states, and evidence, a copy of what an event adds to
-// the alert. When a pool is empty a track goes: of those touched longest ago one whose span is over, counted as Expired, or else
-// the oldest, counted as Evicted; the next alert of its rule says so. Nothing depends on a clock: the same events give
-// the same alerts.
+// the alert. When a pool is empty a track goes: of those touched longest ago one whose span is over, counted as
+// Expired, or else the oldest, counted as Evicted; the next alert of its rule says so. Nothing depends on a clock: the
+// same events give the same alerts.
 //
 // A Sequencer belongs to one goroutine.
 package nfa
@@ -50,9 +50,10 @@ type Completed struct {
 
 // Emitter is who asked for the sequences.
 type Emitter interface {
-	// Holds tells whether what remains of a stage's condition is true for an event, given the pending events of a state: the
-	// program image.Stage.Later. stage counts in the image's table of the rule, so the until condition is the one behind the
-	// last. p is empty for the first stage, for until, for samples, and where a condition reads no earlier event.
+	// Holds tells whether what remains of a stage's condition is true for an event, given the pending events of a
+	// state: the program image.Stage.Later. stage counts in the image's table of the rule, so the until condition is
+	// the one behind the last. p is empty for the first stage, for until, for samples, and where a condition reads no
+	// earlier event.
 	Holds(rule uint32, stage int, p *Pending, ev *event.Event) bool
 	// Sequence takes what was completed.
 	Sequence(c *Completed)
@@ -198,8 +199,8 @@ func New(img *image.Image, cfg Config, slab []byte) *Sequencer {
 // Active is the number of pending states.
 func (s *Sequencer) Active() int { return s.active }
 
-// Event takes an event that fits the stages in mask of a rule that is a sequence or a sample; the bit image.StageUntil is
-// its until condition.
+// Event takes an event that fits the stages in mask of a rule that is a sequence or a sample; the bit image.StageUntil
+// is its until condition.
 func (s *Sequencer) Event(rule, mask uint32, ev *event.Event, out Emitter) {
 	if s.forms[rule].flags != 0 {
 		s.formed(rule, mask, ev, out)

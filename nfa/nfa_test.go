@@ -18,8 +18,8 @@ import (
 	"github.com/kestrel-detection/kestrel/nfa"
 )
 
-// sequence is a rule of so many stages with the same keys; every stage takes any event, since the tests say which stages
-// an event fits.
+// sequence is a rule of so many stages with the same keys; every stage takes any event, since the tests say which
+// stages an event fits.
 func sequence(id string, stages int, until bool, maxspan time.Duration, keys ...ir.Key) ir.Rule {
 	stage := ir.Stage{Category: event.CategoryAny, Cond: ir.Const{Value: ir.True}, Keys: keys}
 	r := ir.Rule{ID: id, Name: id, Form: ir.FormSequence, MaxSpan: maxspan, Stages: slices.Repeat([]ir.Stage{stage}, stages)}
@@ -69,8 +69,8 @@ func (o occurrence) event() event.Event {
 	return ev
 }
 
-// parse reads "time:key:stages ..." where a key is "name" or "name/user" and "-" is null, and stages are the letters from
-// A on, U for until. Ids count from 1.
+// parse reads "time:key:stages ..." where a key is "name" or "name/user" and "-" is null, and stages are the letters
+// from A on, U for until. Ids count from 1.
 func parse(t *testing.T, text string) (list []occurrence) {
 	t.Helper()
 	for i, word := range strings.Fields(text) {
@@ -342,7 +342,7 @@ func TestStagesMax(t *testing.T) {
 
 // TestBytes: what New carves for one configuration is what Bytes promises, within what the allocator rounds up.
 func TestBytes(t *testing.T) {
-	img := load(t, sequence("r", 2, false, 0))
+	img := load(t, shape("+ !", 1))
 	for _, cfg := range []nfa.Config{{Tracks: 1000, States: 10, Evidence: 1}, {Tracks: 10, States: 10000, Evidence: 1}, {Tracks: 1, States: 1, Evidence: 1000}} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
@@ -355,8 +355,8 @@ func TestBytes(t *testing.T) {
 	}
 }
 
-// TestKeyText: a join key is the text that rules see. A command line that follows from arguments joins one that the source
-// gave as text, as the two are equal for every other test of a rule.
+// TestKeyText: a join key is the text that rules see. A command line that follows from arguments joins one that the
+// source gave as text, as the two are equal for every other test of a rule.
 func TestKeyText(t *testing.T) {
 	rule := sequence("r", 2, false, 0, ir.Key{Field: event.FieldCommandLine})
 	s := nfa.New(load(t, rule), roomy, nil)

@@ -8,7 +8,8 @@ import (
 // pendingMax bounds the evidence of one state: of a run as much as runEvidenceMax.
 const pendingMax = limits.StagesMax * runEvidenceMax
 
-// Pending is the evidence of the events of a sequence or sample, in the order of its stages. A copy is a walk of its own.
+// Pending is the evidence of the events of a sequence or sample, in the order of its stages. A copy is a walk of its
+// own.
 type Pending struct {
 	s     *Sequencer
 	at, n int32 // in s.order

@@ -1,18 +1,18 @@
 package nfa
 
 // `with runs=N` means N equal stages, one behind the other: each event of the stage moves every state inside the run on
-// by one, and what is N events long completes or waits for the next stage. So the states inside a run differ only in the
-// event they began with, and one list serves them all:
+// by one, and what is N events long completes or waits for the next stage. So the states inside a run differ only in
+// the event they began with, and one list serves them all:
 //
 //	window ──▶ oldest ──▶ element ──▶ ... ──▶ youngest
 //
 // An element is an event of the run. The state that began its run with that event is the element itself; it has as many
 // events as there are elements from it on. An event with which no state began is a ghost: older ones need it. So the
-// oldest is never a ghost. A state of N events is always the oldest, and when the next event makes another one as long, it
-// is replaced; when not, it leaves the window and waits for itself.
+// oldest is never a ghost. A state of N events is always the oldest, and when the next event makes another one as long,
+// it is replaced; when not, it leaves the window and waits for itself.
 //
-// An event costs the same however long the run is: it pushes one element and at most the oldest ends. Spans end from the
-// old side as long as starts do not go back; when they do, the window is looked through.
+// An event costs the same however long the run is: it pushes one element and at most the oldest ends. Spans end from
+// the old side as long as starts do not go back; when they do, the window is looked through.
 
 // runEvidenceMax bounds the evidence of one run: that of its first event and of the last ones. What an attacker did a
 // hundred times looks the same each time, and the evidence of a device holds a thousand events in all.
@@ -181,8 +181,8 @@ func (s *Sequencer) keepers(w int32) int32 {
 	return head.own
 }
 
-// release takes the oldest out of a window as a state that waits behind the stage, without the evidence that it shares with
-// younger ones. kept is how much evidence its run has.
+// release takes the oldest out of a window as a state that waits behind the stage, without the evidence that it shares
+// with younger ones. kept is how much evidence its run has.
 func (s *Sequencer) release(w int32, kept int) int32 {
 	head := &s.states[w]
 	x := &s.states[head.first]

@@ -7,10 +7,10 @@ import (
 )
 
 // A sample is complete when each stage has an event of its own, in any order. An event may fit several stages, so which
-// event serves which stage is a matching: a new event takes a free stage, or one whose event can move on to another, and
-// so forth until a free one (an augmenting path). When there is no such path, the oldest of the events that could give
-// their stage to the new one goes. So the events held cover as many stages as those that came before ever could, and of
-// the events that do they are the newest.
+// event serves which stage is a matching: a new event takes a free stage, or one whose event can move on to another,
+// and so forth until a free one (an augmenting path). When there is no such path, the oldest of the events that could
+// give their stage to the new one goes. So the events held cover as many stages as those that came before ever could,
+// and of the events that do they are the newest.
 
 // sample takes an event of a sample.
 func (s *Sequencer) sample(v *visit, mask uint32) {
@@ -85,8 +85,8 @@ func (s *Sequencer) holdersOf(t int32, by *holders) (n int) {
 	return n
 }
 
-// augment finds a stage for an event that fits some, moving others on where that makes room; -1 when there is none. seen
-// are the stages that were tried: when there is none, those whose events could give way.
+// augment finds a stage for an event that fits some, moving others on where that makes room; -1 when there is none.
+// seen are the stages that were tried: when there is none, those whose events could give way.
 func (s *Sequencer) augment(by *holders, fits uint32, seen *uint32) int {
 	for left := fits; left != 0; left &= left - 1 {
 		stage := bits.TrailingZeros32(left)
@@ -128,8 +128,8 @@ func (s *Sequencer) replace(t int32, by *holders, fits, seen uint32) int {
 	return s.augment(by, fits, &seen)
 }
 
-// drawn hands over a complete sample; its key starts anew. Of the ways to give the events to the stages it takes the one
-// in which the first stage has the oldest event it can have, then the second, and so on.
+// drawn hands over a complete sample; its key starts anew. Of the ways to give the events to the stages it takes the
+// one in which the first stage has the oldest event it can have, then the second, and so on.
 func (s *Sequencer) drawn(v *visit, t int32) {
 	var by holders
 	n := s.holdersOf(t, &by)
@@ -162,8 +162,8 @@ func (s *Sequencer) drawn(v *visit, t int32) {
 	s.freeTrackOf(t)
 }
 
-// assign gives a stage to an event of a complete matching, if the others can be matched without touching the stages that
-// are fixed.
+// assign gives a stage to an event of a complete matching, if the others can be matched without touching the stages
+// that are fixed.
 func (s *Sequencer) assign(by *holders, i int32, stage int, fixed uint32) bool {
 	x := &s.states[i]
 	from := int(x.stage)

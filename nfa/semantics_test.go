@@ -28,8 +28,8 @@ func shape(text string, span time.Duration, keys ...ir.Key) ir.Rule {
 	return r
 }
 
-// play takes events written as for parse through a Sequencer and returns what was completed; an alert without a last event
-// is followed by its time.
+// play takes events written as for parse through a Sequencer and returns what was completed; an alert without a last
+// event is followed by its time.
 func play(t *testing.T, s *nfa.Sequencer, events string) string {
 	t.Helper()
 	out := &collector{}
@@ -108,8 +108,8 @@ func TestMissing(t *testing.T) {
 	}
 }
 
-// TestTimers: they fire in the order of their times, then of the rules, then of when they began, strictly after the time,
-// and say what completed.
+// TestTimers: they fire in the order of their times, then of the rules, then of when they began, strictly after the
+// time, and say what completed.
 func TestTimers(t *testing.T) {
 	s := nfa.New(load(t, shape("+ !", 20, byName...), shape("+ !", 10, byName...)), roomy, nil)
 	out := &collector{}
@@ -251,8 +251,8 @@ func (l *longRuns) Sequence(d *nfa.Completed) {
 	l.want(ids, d.Elided)
 }
 
-// TestLongRuns: of a run the evidence of the first event and of the last seven is kept before the one that completes it, in
-// order, and the rest is counted. When the window moves on, the first may be missing; the last never are.
+// TestLongRuns: of a run the evidence of the first event and of the last seven is kept before the one that completes
+// it, in order, and the rest is counted. When the window moves on, the first may be missing; the last never are.
 func TestLongRuns(t *testing.T) {
 	for _, c := range []struct {
 		stages string

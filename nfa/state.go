@@ -29,7 +29,7 @@ const (
 
 // state is something pending. The fields that only some kinds use are named with them.
 type state struct {
-	start uint64 // time of the first event; window: the latest start of an element; mark: the time before seen, if flagLead
+	start uint64 // time of the first event; window: the latest of its elements; mark: the time before seen, if flagLead
 	seen  uint64 // time of the event that came last; mark: of the last
 	miss  uint64 // earliest time after seen of an event that fits a missing stage before the next
 	lead  uint64 // time of the last event before the first that fits a missing stage before it

@@ -174,8 +174,8 @@ func (s *Sequencer) before(v *visit, stage int) int {
 }
 
 // takeBefore takes the state that an event of a stage goes on with out of its list: the newest that waits behind the
-// stage before and for which the condition holds. Those it meets whose span is over go. Its evidence is what was gathered
-// last; when it ends with this event it gets no copies of what it shares.
+// stage before and for which the condition holds. Those it meets whose span is over go. Its evidence is what was
+// gathered last; when it ends with this event it gets no copies of what it shares.
 func (s *Sequencer) takeBefore(v *visit, stage int, t int32, ends bool) int32 {
 	behind := uint8(s.before(v, stage))
 	for link := &s.tracks[t].states; *link != none; {
@@ -269,8 +269,8 @@ func (s *Sequencer) arrive(v *visit, stage int, t, st int32) {
 	s.put(v, stage, t, st)
 }
 
-// put files a state, which is in no list, after another event of a stage: as complete, as waiting for the next stage, or
-// as part of a run.
+// put files a state, which is in no list, after another event of a stage: as complete, as waiting for the next stage,
+// or as part of a run.
 func (s *Sequencer) put(v *visit, stage int, t, st int32) {
 	x := &s.states[st]
 	x.kind = waiting

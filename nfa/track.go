@@ -100,8 +100,8 @@ func (s *Sequencer) freeTrackOf(t int32) {
 // their spans: an old track may be alive while younger ones are not.
 const evictLook = 64
 
-// victim is the track to give up: among those touched longest ago one that is over, or else the oldest. It is never keep;
-// none when there is no other.
+// victim is the track to give up: among those touched longest ago one that is over, or else the oldest. It is never
+// keep; none when there is no other.
 func (s *Sequencer) victim(keep int32, now uint64) int32 {
 	oldest := none
 	for t, n := s.oldest, 0; t != none && n < evictLook; t, n = s.tracks[t].newer, n+1 {

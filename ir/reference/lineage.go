@@ -8,8 +8,8 @@ import (
 	"github.com/kestrel-detection/kestrel/ir"
 )
 
-// lineage keeps, for each condition inside a test of lineage, the processes that were seen in an event that fits, and whose
-// child each process is.
+// lineage keeps, for each condition inside a test of lineage, the processes that were seen in an event that fits, and
+// whose child each process is.
 type lineage struct {
 	names  map[*ir.Stage]string
 	conds  map[string]*ir.Stage

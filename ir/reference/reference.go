@@ -1,6 +1,6 @@
 // Package reference executes typed rules the obvious way: condition by condition, rule by rule, with maps and as much
-// memory as it takes. It is what the engine must agree with, and what explains to a rule author why an event did not match.
-// It shares no code with the automata.
+// memory as it takes. It is what the engine must agree with, and what explains to a rule author why an event did not
+// match. It shares no code with the automata.
 package reference
 
 import (
@@ -55,8 +55,8 @@ func New(rules []ir.Rule) *Interpreter {
 	return in
 }
 
-// Event takes the next event and returns what it completes, in the order of the rules. Before that comes what waited for a
-// time that is over.
+// Event takes the next event and returns what it completes, in the order of the rules. Before that comes what waited
+// for a time that is over.
 func (in *Interpreter) Event(ev *event.Event) []Match {
 	out := in.Flush(ev.Own.Time())
 	in.arrived++

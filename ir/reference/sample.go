@@ -7,8 +7,8 @@ import (
 	"github.com/kestrel-detection/kestrel/ir"
 )
 
-// sample keeps every event of a key until there is one for each stage: of the events, the newest that do; of the ways to
-// give them to the stages, the one where the first stage has the oldest it can have, then the second, and so on.
+// sample keeps every event of a key until there is one for each stage: of the events, the newest that do; of the ways
+// to give them to the stages, the one where the first stage has the oldest it can have, then the second, and so on.
 func (in *Interpreter) sample(r int, rule *ir.Rule, ev *event.Event) (out []Match) {
 	var order []string
 	fits := make(map[string][]int)

@@ -112,8 +112,8 @@ func (in *Interpreter) sequence(r int, rule *ir.Rule, ev *event.Event) (out []Ma
 	return out
 }
 
-// takes finds the partial that an event goes on with as step s of a rule: a new one at the first step, elsewhere the newest
-// behind the step before for which the condition holds. One whose span is over goes instead.
+// takes finds the partial that an event goes on with as step s of a rule: a new one at the first step, elsewhere the
+// newest behind the step before for which the condition holds. One whose span is over goes instead.
 func (in *Interpreter) takes(r, s int, key string, ev *event.Event) *partial {
 	rule := &in.rules[r]
 	stage := in.plans[r].steps[s]
@@ -173,7 +173,8 @@ func (in *Interpreter) sight(r int, rule *ir.Rule, ev *event.Event) {
 		}
 		for _, key := range joinKeys(st.Keys, ev) {
 			at := in.at(r, key)
-			at.absent = append(at.absent, sighting{taken{ev: clone(ev), arrival: in.arrived}, i, in.lineage.verdicts(st.Cond, ev)})
+			seen := taken{ev: clone(ev), arrival: in.arrived}
+			at.absent = append(at.absent, sighting{seen, i, in.lineage.verdicts(st.Cond, ev)})
 		}
 	}
 }
@@ -224,7 +225,8 @@ func (in *Interpreter) complete(p *partial) []Match {
 // Flush returns what waited for a time before now.
 func (in *Interpreter) Flush(now uint64) (out []Match) {
 	slices.SortStableFunc(in.waits, func(a, b *partial) int {
-		return cmp.Or(cmp.Compare(a.deadline, b.deadline), cmp.Compare(a.rule, b.rule), cmp.Compare(a.last().arrival, b.last().arrival))
+		return cmp.Or(cmp.Compare(a.deadline, b.deadline), cmp.Compare(a.rule, b.rule),
+			cmp.Compare(a.last().arrival, b.last().arrival))
 	})
 	for len(in.waits) > 0 && in.waits[0].deadline < now {
 		p := in.waits[0]

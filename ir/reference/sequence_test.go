@@ -98,8 +98,8 @@ func TestForms(t *testing.T) {
 	}
 }
 
-// TestFlush: what waits for a time comes after it, in the order of the times, and before the event that shows that it is
-// over.
+// TestFlush: what waits for a time comes after it, in the order of the times, and before the event that shows that it
+// is over.
 func TestFlush(t *testing.T) {
 	in := reference.New([]ir.Rule{steps(ir.FormSequence, 20, "a !x"), steps(ir.FormSequence, 10, "a !x"), steps(ir.FormEvent, 0, "b")})
 	in.Event(process(1, 1, "a", 1, 0))
@@ -140,8 +140,8 @@ func TestLineage(t *testing.T) {
 	}
 }
 
-// TestEarlierEvents: a condition reads the events of earlier stages, of a run the last, and states of different events wait
-// side by side.
+// TestEarlierEvents: a condition reads the events of earlier stages, of a run the last, and states of different events
+// wait side by side.
 func TestEarlierEvents(t *testing.T) {
 	r := steps(ir.FormSequence, 0, "a|b a|b|c")
 	r.Stages[1].Cond = ir.Test{X: ir.Op{Fn: ir.FnEq, Args: []ir.Expr{
