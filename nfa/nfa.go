@@ -48,7 +48,7 @@ type Completed struct {
 	Elided  int  // events of long runs whose evidence was not kept
 }
 
-// Emitter is who asked for the sequences.
+// Emitter is who asked for the sequences. It must not call the Sequencer.
 type Emitter interface {
 	// Holds tells whether what remains of a stage's condition is true for an event, given the pending events of a
 	// state: the program image.Stage.Later. stage counts in the image's table of the rule, so the until condition is

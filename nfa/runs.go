@@ -274,15 +274,15 @@ func (s *Sequencer) push(v *visit, stage int, t, w, e int32) {
 	}
 	head.last = e
 	head.count++
+	if head.count >= runEvidenceMax {
+		if old := &s.states[head.own]; head.own != head.first && old.own != none {
+			s.freeNodeOf(old.own)
+			old.own = none
+		}
+		head.own = s.states[head.own].next
+	}
+	// Without room the run goes on without the evidence.
 	x.own = s.write(t, uint8(stage), v.ev)
-	if head.count < runEvidenceMax {
-		return
-	}
-	if old := &s.states[head.own]; head.own != head.first && old.own != none {
-		s.freeNodeOf(old.own)
-		old.own = none
-	}
-	head.own = s.states[head.own].next
 }
 
 // abandon drops the states of a window, which cannot be held for want of room.

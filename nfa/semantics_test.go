@@ -327,6 +327,19 @@ func TestRunsEndInPlace(t *testing.T) {
 	}
 }
 
+// TestRunsStayInBounds: however long a run, it has no more evidence than its bound.
+func TestRunsStayInBounds(t *testing.T) {
+	s := nfa.New(load(t, shape("+*20", 0, byName...)), nfa.Config{Tracks: 2, States: 40, Evidence: 9}, nil)
+	events := "1:a:A"
+	for i := range 30 {
+		events += fmt.Sprintf(" %d:b:A", i+2)
+	}
+	play(t, s, events)
+	if s.Counters.Evicted != 0 || s.Counters.Completed != 11 || s.Active() != 20 {
+		t.Errorf("%+v, %d active", s.Counters, s.Active())
+	}
+}
+
 // TestRunsWithoutRoom: a window that outgrows the pool goes, counted.
 func TestRunsWithoutRoom(t *testing.T) {
 	s := nfa.New(load(t, shape("+*9", 0)), nfa.Config{Tracks: 2, States: 5, Evidence: 9}, nil)
