@@ -99,8 +99,9 @@ func New(img *image.Image, cfg Config, out Receiver) *Engine {
 	if suppresses {
 		e.quiet = suppress.New(cfg.Suppress, len(img.Rules))
 	}
+	p := newPlan(img)
 	for i := range cfg.Workers {
-		e.workers = append(e.workers, newWorker(img, i > 0))
+		e.workers = append(e.workers, newWorker(img, p, i > 0))
 	}
 	return e
 }
@@ -116,7 +117,7 @@ func asks(img *image.Image) (marks, suppresses bool) {
 
 // Bytes is the memory that New takes for an image, without the pools of the sequencer.
 func Bytes(img *image.Image, cfg Config) int {
-	n := cfg.Workers*workerBytes(img) + img.Exprs.ScratchBytes() + alert.SizeMax
+	n := cfg.Workers*workerBytes(img, newPlan(img)) + img.Exprs.ScratchBytes() + alert.SizeMax
 	marks, suppresses := asks(img)
 	if marks {
 		n += lineage.Bytes(cfg.Processes)

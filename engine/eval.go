@@ -33,6 +33,12 @@ func (w *worker) test(in *image.Instr, ev *event.Event) bool {
 	switch in.Op {
 	case image.OpTest:
 		set := uint32(w.img.Tests[in.Operand].Set)
+		if c := w.plan.constant[set]; c != event.NotConstant {
+			k := w.constant(c, ev)
+			w.look(k, set, ev)
+			local := w.plan.local[in.Operand]
+			return k.has>>w.plan.bit[set]&1 != 0 && (k.tests[local/64]>>(local%64)&1 != 0) != not
+		}
 		w.scan(set, ev)
 		return w.has[set] && (w.tests[in.Operand] == w.epoch) != not
 	case image.OpInt:

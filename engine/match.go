@@ -37,6 +37,8 @@ type worker struct {
 	text     [textMax]byte // a number or address as it is written
 	own      expr.Context  // what computed values read: this event alone
 	exprs    *expr.Scratch
+	plan     *plan
+	caches   [event.Constants]cache
 
 	batch    []event.Event
 	next     int // events done
@@ -47,13 +49,16 @@ type worker struct {
 	work, done     chan struct{}
 }
 
-func newWorker(img *image.Image, own bool) *worker {
+func newWorker(img *image.Image, p *plan, own bool) *worker {
 	w := &worker{
 		img: img, hits: dfa.NewHits(img.Atoms()), scanned: make([]uint32, len(img.Fields)),
 		has: make([]bool, len(img.Fields)), tests: make([]uint32, len(img.Tests)), preds: make([]uint32, len(img.Preds)),
 		cands: make([]uint32, len(img.Preds)), rules: make([]uint32, len(img.Rules)),
 		masks: make([]uint32, len(img.Rules)), touched: make([]uint32, len(img.Rules)),
-		matches: make([]match, max(matchesMin, len(img.Rules))), exprs: img.Exprs.NewScratch(),
+		matches: make([]match, max(matchesMin, len(img.Rules))), exprs: img.Exprs.NewScratch(), plan: p,
+	}
+	for c := event.TypeConstant; c < event.Constants; c++ {
+		w.caches[c] = p.newCache(c)
 	}
 	for _, set := range img.Automata {
 		w.scratch = append(w.scratch, set.NewScratch())
@@ -66,10 +71,10 @@ func newWorker(img *image.Image, own bool) *worker {
 }
 
 // workerBytes is the memory of one worker.
-func workerBytes(img *image.Image) int {
+func workerBytes(img *image.Image, p *plan) int {
 	const hitBytes, matchBytes = 8, 12
 	n := img.Atoms()*hitBytes + 5*len(img.Fields) + 4*len(img.Tests) + 8*len(img.Preds) + 12*len(img.Rules) +
-		matchBytes*max(matchesMin, len(img.Rules)) + img.Exprs.ScratchBytes()
+		matchBytes*max(matchesMin, len(img.Rules)) + img.Exprs.ScratchBytes() + p.bytes()
 	for _, set := range img.Automata {
 		n += set.ScratchBytes()
 	}
@@ -108,9 +113,7 @@ func (w *worker) event(ev *event.Event) {
 	w.nCands, w.nTouched = 0, 0
 	w.own.Event = ev
 	img := w.img
-	for _, set := range image.List(img.Eager, ev.Cat) {
-		w.scan(set, ev)
-	}
+	w.eager(ev)
 	for _, p := range w.cands[:w.nCands] {
 		w.predicate(p, ev)
 	}
@@ -128,6 +131,9 @@ func (w *worker) restart() {
 	clear(w.tests)
 	clear(w.preds)
 	clear(w.rules)
+	for c := range w.caches {
+		w.caches[c].epoch = 0
+	}
 	w.epoch = 1
 }
 
@@ -171,39 +177,43 @@ func (w *worker) scan(set uint32, ev *event.Event) {
 		return
 	}
 	w.scanned[set] = w.epoch
-	f := event.FieldID(w.img.Fields[set].Field)
 	before := len(w.hits.List())
-	switch f.Kind() {
-	case event.KindString:
-		v, ok := ev.Bytes(f)
-		w.has[set] = ok
-		if ok {
-			w.img.Automata[set].Scan(v, w.scratch[set], w.hits)
-		}
-	case event.KindStrings:
-		v, ok := ev.Bytes(f)
-		w.has[set] = ok
-		if ok {
-			w.elements(set, v)
-		}
-	case event.KindIP:
-		v, ok := ev.Bytes(f)
-		w.has[set] = ok
-		if ok {
-			w.img.Automata[set].Scan(appendIP(w.text[:0], v), w.scratch[set], w.hits)
-		}
-	default:
-		v, ok := ev.Int(f)
-		w.has[set] = ok
-		if ok {
-			w.img.Automata[set].Scan(appendNumber(w.text[:0], v, f.Kind()), w.scratch[set], w.hits)
-		}
-	}
+	w.has[set] = w.value(set, ev)
 	for _, atom := range w.hits.List()[before:] {
 		for _, t := range w.img.TestList[w.img.AtomTests[atom]:w.img.AtomTests[atom+1]] {
 			w.hold(t)
 		}
 	}
+}
+
+// value runs a field's automaton over its value, and tells whether the event has it.
+func (w *worker) value(set uint32, ev *event.Event) bool {
+	f := event.FieldID(w.img.Fields[set].Field)
+	switch f.Kind() {
+	case event.KindString:
+		v, ok := ev.Bytes(f)
+		if ok {
+			w.img.Automata[set].Scan(v, w.scratch[set], w.hits)
+		}
+		return ok
+	case event.KindStrings:
+		v, ok := ev.Bytes(f)
+		if ok {
+			w.elements(set, v)
+		}
+		return ok
+	case event.KindIP:
+		v, ok := ev.Bytes(f)
+		if ok {
+			w.img.Automata[set].Scan(appendIP(w.text[:0], v), w.scratch[set], w.hits)
+		}
+		return ok
+	}
+	v, ok := ev.Int(f)
+	if ok {
+		w.img.Automata[set].Scan(appendNumber(w.text[:0], v, f.Kind()), w.scratch[set], w.hits)
+	}
+	return ok
 }
 
 // elements scans each element of an array.
@@ -224,10 +234,14 @@ func (w *worker) hold(t uint32) {
 	w.tests[t] = w.epoch
 	test := &w.img.Tests[t]
 	for _, p := range w.img.TestPreds[test.Preds : test.Preds+test.NPreds] {
-		if w.preds[p] != w.epoch {
-			w.preds[p] = w.epoch
-			w.cands[w.nCands] = p
-			w.nCands++
-		}
+		w.candidate(p)
+	}
+}
+
+func (w *worker) candidate(p uint32) {
+	if w.preds[p] != w.epoch {
+		w.preds[p] = w.epoch
+		w.cands[w.nCands] = p
+		w.nCands++
 	}
 }

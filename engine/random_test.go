@@ -3,6 +3,7 @@ package engine
 import (
 	"flag"
 	"fmt"
+	"hash/fnv"
 	"math/rand/v2"
 	"net/netip"
 	"strings"
@@ -181,7 +182,20 @@ func (g generator) event(id uint64, host *event.Host) event.Event {
 	}
 	ev.Own.SetID(id)
 	ev.SetCategory()
+	ev.ProcFacts, ev.ParentFacts = g.facts(ev.Proc), g.facts(ev.Parent)
 	return ev
+}
+
+// facts numbers what a process record says of its program, as the process table does; now and then it does not know.
+func (g generator) facts(rec event.Record) uint64 {
+	if rec == nil || g.IntN(8) == 0 {
+		return 0
+	}
+	exe, _ := rec.Bytes(event.SlotExecutable)
+	args, ok := rec.Bytes(event.SlotArgs)
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%v %q %v %q", rec.Has(event.SlotExecutable), exe, ok, args)
+	return h.Sum64() | 1
 }
 
 // collector keeps alerts as the reference interpreter states them.

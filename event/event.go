@@ -83,12 +83,14 @@ type ref struct {
 	derive Derive
 	from   uint8
 	known  bool
+
+	constant Constant
 }
 
 var refs = func() (t [FieldsMax]ref) {
 	for i := range Fields {
 		f := &Fields[i]
-		t[f.ID] = ref{f.Kind, f.Part, f.Class, f.Slot, f.Derive, f.From, true}
+		t[f.ID] = ref{f.Kind, f.Part, f.Class, f.Slot, f.Derive, f.From, true, constantOf(f)}
 	}
 	return t
 }()
@@ -128,6 +130,54 @@ func (id FieldID) CarriedBy(c Class) bool {
 	return r.known && (r.part != PartOwn || r.class == commonClass || r.class == c)
 }
 
+// Constant is what a field's value is the same for.
+type Constant uint8
+
+// What fields are constant for.
+const (
+	NotConstant    Constant = iota
+	TypeConstant            // events of one type
+	ProcConstant            // events with the same ProcFacts
+	ParentConstant          // events with the same ParentFacts
+	Constants
+)
+
+// Constant tells what a known field's value is the same for.
+func (id FieldID) Constant() Constant { return refs[id].constant }
+
+// factSlots are the slots of a process record that a number of facts stands for.
+const factSlots = 1<<SlotExecutable | 1<<SlotName | 1<<SlotArgs | 1<<SlotCommandLine | 1<<SlotCwd
+
+func constantOf(f *Field) Constant {
+	switch {
+	case f.Derive == DeriveCategory || f.Derive == DeriveTypes || f.Derive == DeriveAction || f.ID == FieldHostOSType:
+		return TypeConstant
+	case f.Class != ClassProcess || f.Slot == noSlot || factSlots>>f.Slot&1 == 0:
+		return NotConstant
+	case f.Part == PartProc:
+		return ProcConstant
+	case f.Part == PartParent:
+		return ParentConstant
+	}
+	return NotConstant
+}
+
+// ConstantKey is a number that is equal for events in which the fields constant for c have the same values; 0 when it
+// cannot be told.
+func (e *Event) ConstantKey(c Constant) uint64 {
+	switch c {
+	case TypeConstant:
+		if e.Own.Present()&(1<<SlotCategory|1<<SlotTypes|1<<SlotAction) == 0 {
+			return uint64(e.Own.Type()) + 1
+		}
+	case ProcConstant:
+		return e.ProcFacts
+	case ParentConstant:
+		return e.ParentFacts
+	}
+	return 0
+}
+
 // NulIsSpace tells that a 0 byte of the field's value stands for a blank: the command line is the argument array read
 // as one string.
 func (id FieldID) NulIsSpace() bool { return refs[id].derive == DeriveJoin }
@@ -142,8 +192,11 @@ type Event struct {
 	Group        Record // of the process group
 	Report       Record // of TypeReport: what the source says besides
 	ParentEntity uint64 // 0 when unknown
-	Cat          Category
-	Host         *Host
+	// Equal numbers, but for 0, say that two records Proc, or two records Parent, have the same executable, name,
+	// arguments, command line and working directory.
+	ProcFacts, ParentFacts uint64
+	Cat                    Category
+	Host                   *Host
 }
 
 // SetCategory derives Cat from the record. Own must be set.

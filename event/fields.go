@@ -78,6 +78,15 @@ const (
 // HasSlot tells whether the field has a slot of its own. One without follows from others.
 func (f *Field) HasSlot() bool { return f.Slot != noSlot }
 
+// Wide tells the fields that only records of events from outside have: those of a device's own sources have fewer slots.
+func (f *Field) Wide() bool {
+	n := 0
+	if f.Class < Classes {
+		n = f.Class.SlotsCaptured()
+	}
+	return n > 0 && (f.HasSlot() && int(f.Slot) >= n && (f.Derive == DeriveNone || int(f.From) >= n) || !f.HasSlot() && int(f.From) >= n)
+}
+
 // The field ids that code names.
 const (
 	FieldEventType        FieldID = 1

@@ -99,6 +99,9 @@ func (r Record) TID() uint32 { return binary.LittleEndian.Uint32(r[offTID:]) }
 // Slots is the number of slots the record has room for.
 func (r Record) Slots() int { return int(binary.LittleEndian.Uint16(r[offSlots:])) }
 
+// Wide tells a record of an event from outside, which may have more than what a device's own sources fill.
+func (r Record) Wide() bool { return r.Slots() > r.Class().SlotsCaptured() }
+
 // Present is the bitmap of the slots that have a value.
 func (r Record) Present() uint64 { return binary.LittleEndian.Uint64(r[offPresent:]) }
 

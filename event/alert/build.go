@@ -60,7 +60,7 @@ func (p *plan) skips() {
 			first = p.run(first+2, skipAgain, func(f *event.Field) bool { return f.Slot != event.SlotEntryType })
 			first = max(first, end)
 		default:
-			first = max(first+1, p.run(first, skipNarrow, wide))
+			first = max(first+1, p.run(first, skipNarrow, (*event.Field).Wide))
 		}
 	}
 	for i := range p.fields[:p.n] {
@@ -82,16 +82,6 @@ func (p *plan) run(first int, when skip, in func(*event.Field) bool) (end int) {
 	return end
 }
 
-// wide tells the fields that only records of events from outside have.
-func wide(f *event.Field) bool {
-	n := 0
-	if f.Class < event.Classes {
-		n = f.Class.SlotsCaptured()
-	}
-	return n > 0 && (f.HasSlot() && int(f.Slot) >= n && (f.Derive == event.DeriveNone || int(f.From) >= n) ||
-		!f.HasSlot() && int(f.From) >= n)
-}
-
 // next is the field that is written next: that at i, or one behind a run that the event lacks or, unless it is to be
 // written whole, would repeat.
 func (p *plan) next(i int, ev *event.Event, whole bool) int {
@@ -108,7 +98,7 @@ func (p *plan) next(i int, ev *event.Event, whole bool) int {
 func skips(f *planned, ev *event.Event, rec event.Record) bool {
 	switch f.skip {
 	case skipNarrow:
-		return rec == nil || rec.Slots() <= rec.Class().SlotsCaptured()
+		return rec == nil || !rec.Wide()
 	case skipAgain:
 		return repeats(ev, rec)
 	case skipNamed:

@@ -383,6 +383,7 @@ func modelRun(t *testing.T, entries int, seed uint64) {
 	m := &model{entries: entries, procs: map[uint64]*modelProc{}, latest: map[uint32]uint64{}}
 	var events [batchMax]event.Event
 	var views [batchMax]view
+	programs := make(map[uint64]string)
 	for batch := 0; batch < 600; batch++ {
 		n := 0
 		for range 1 + rng.IntN(batchMax) {
@@ -403,6 +404,8 @@ func modelRun(t *testing.T, entries int, seed uint64) {
 		// Compared at the end of the batch: what was borrowed must not have changed since.
 		for i := range events[:n] {
 			checkView(t, batch, &events[i], &views[i])
+			checkFacts(t, programs, events[i].Proc, events[i].ProcFacts)
+			checkFacts(t, programs, events[i].Parent, events[i].ParentFacts)
 		}
 		if tab.Stats() != m.stats || tab.Len() != len(m.procs) {
 			t.Fatalf("batch %d: stats %+v and %d entries, want %+v and %d", batch, tab.Stats(), tab.Len(), m.stats, len(m.procs))
@@ -438,6 +441,23 @@ func checkView(t *testing.T, batch int, ev *event.Event, v *view) {
 	if ev.Own.Entity() != v.entity || ev.ParentEntity != v.parentEntity {
 		t.Fatalf("batch %d: entities %x %x, want %x %x", batch, ev.Own.Entity(), ev.ParentEntity, v.entity, v.parentEntity)
 	}
+}
+
+// checkFacts: a number of facts always stands for the same program, arguments and directory.
+func checkFacts(t *testing.T, programs map[uint64]string, rec event.Record, number uint64) {
+	t.Helper()
+	if number == 0 {
+		return
+	}
+	what := ""
+	for _, s := range []int{8, 9, 10, 11, modelCwd} {
+		v, ok := rec.Bytes(s)
+		what += fmt.Sprintf("%q %v ", v, ok)
+	}
+	if before, ok := programs[number]; ok && before != what {
+		t.Fatalf("facts %d are %s, were %s", number, what, before)
+	}
+	programs[number] = what
 }
 
 // checkStore proves the invariants of the store.

@@ -51,7 +51,7 @@ func (t *Table) resolve(rec event.Record, ev *event.Event) uint32 {
 	}
 	t.store.touch(i)
 	en := &t.store.entries[i]
-	ev.Proc = t.record(en.block)
+	ev.Proc, ev.ProcFacts = t.record(en.block), en.facts
 	t.parent(en.parent, ev)
 	t.session(i, ev)
 	return i
@@ -65,7 +65,7 @@ func (t *Table) parent(entity uint64, ev *event.Event) {
 	}
 	if i := t.store.byEntity(entity); i != none {
 		t.store.touch(i)
-		ev.Parent = t.record(t.store.entries[i].block)
+		ev.Parent, ev.ParentFacts = t.record(t.store.entries[i].block), t.store.entries[i].facts
 		return
 	}
 	t.stats.ParentMisses++
@@ -146,9 +146,13 @@ func (t *Table) exec(rec event.Record, ev *event.Event) {
 		inheritInts(rec, old) // after parentOf: a parent known by its pid alone is told by who had the pid then
 	}
 	block, cut := t.build(rec, old, inheritExec)
-	i = t.put(i, rec, parent, block)
-	if old != nil && !rec.Has(event.SlotCwd) && old.Has(event.SlotCwd) && !cut {
+	i = t.put(i, rec, parent, block, t.newFacts())
+	where := old != nil && !rec.Has(event.SlotCwd) && old.Has(event.SlotCwd)
+	if where && !cut {
 		ev.Proc = t.record(block) // says all that the record says, and where it ran
+	}
+	if !cut {
+		ev.ProcFacts = t.store.entries[i].facts
 	}
 	t.parent(parent, ev)
 	t.session(i, ev)
@@ -165,16 +169,20 @@ func (t *Table) fork(rec event.Record, ev *event.Event) {
 	t.parent(parent, ev)
 	if i != none && t.late(i, rec) {
 		t.store.touch(i)
-		ev.Proc = t.record(t.store.entries[i].block)
+		ev.Proc, ev.ProcFacts = t.record(t.store.entries[i].block), t.store.entries[i].facts
 		t.session(i, ev)
 		return
 	}
 	if ev.Parent == nil {
 		t.stats.Misses++
 	}
-	block, _ := t.build(rec, ev.Parent, inheritFork)
-	i = t.put(i, rec, parent, block)
-	ev.Proc = t.record(block)
+	block, cut := t.build(rec, ev.Parent, inheritFork)
+	facts := ev.ParentFacts
+	if ev.Parent == nil || cut || rec.Present()&(programMask|argsMask|1<<event.SlotCwd) != 0 {
+		facts = t.newFacts()
+	}
+	i = t.put(i, rec, parent, block, facts)
+	ev.Proc, ev.ProcFacts = t.record(block), facts
 	t.session(i, ev)
 }
 
@@ -199,7 +207,7 @@ func (t *Table) info(rec event.Record) {
 		parent = p
 	}
 	block, _ := t.build(rec, old, inheritInfo)
-	if i = t.put(i, rec, parent, block); exited {
+	if i = t.put(i, rec, parent, block, t.newFacts()); exited {
 		t.store.exit(i)
 	}
 }
@@ -214,8 +222,15 @@ func (t *Table) late(i uint32, rec event.Record) bool {
 	return true
 }
 
-// put stores block as the facts of the process of rec, whose entry is i or none yet.
-func (t *Table) put(i uint32, rec event.Record, parent uint64, block uint32) uint32 {
+// newFacts is a number that no facts had before.
+func (t *Table) newFacts() uint64 {
+	t.facts++
+	return t.facts
+}
+
+// put stores block as the facts of the process of rec, whose entry is i or none yet. What the facts say of the program has
+// the number facts.
+func (t *Table) put(i uint32, rec event.Record, parent uint64, block uint32, facts uint64) uint32 {
 	if i == none {
 		var evicted bool
 		if i, evicted = t.store.insert(rec.Entity(), rec.PID(), block); evicted {
@@ -226,6 +241,7 @@ func (t *Table) put(i uint32, rec event.Record, parent uint64, block uint32) uin
 	}
 	t.store.entries[i].parent = parent
 	t.store.entries[i].session = t.sessionOf(i)
+	t.store.entries[i].facts = facts
 	return i
 }
 

@@ -9,6 +9,7 @@ const none = ^uint32(0)
 type entry struct {
 	entity, parent uint64
 	session        uint64 // entity of the session's leader; 0 unknown
+	facts          uint64 // see event.Event.ProcFacts
 	pid            uint32
 	block          uint32
 	prev, next     uint32 // neighbours in the list of live or of exited processes

@@ -117,6 +117,7 @@ type Table struct {
 	waiting    bool // one of them does
 	inlineRoom [inlines][]byte
 
+	facts uint64 // numbers given out, see event.Event.ProcFacts
 	stats Stats
 }
 
