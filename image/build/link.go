@@ -75,6 +75,9 @@ const always = 1_000_000
 // frequency estimates how often a test holds: a table of what fields' values are like. The estimates only rank tests;
 // a wrong one costs time, never a match.
 func frequency(t ir.StringTest, c event.Category) int {
+	if !event.FieldByID(t.Field).Captured {
+		return 1 // no event of a device has it
+	}
 	base := 0
 	for _, p := range t.Patterns {
 		base += patternFrequency(p)
@@ -87,8 +90,9 @@ func frequency(t ir.StringTest, c event.Category) int {
 	case event.FieldCommandLine, event.FieldArgs, 33, 34:
 		weight = 2 // long: costs more to scan
 	}
-	if c != event.CategoryProcess && t.Field.Part() != event.PartOwn {
-		// File and network events have fields of their own; those of the process are the same for all its events.
+	if c != event.CategoryProcess && t.Field.Part() != event.PartOwn && t.Field.Constant() == event.NotConstant {
+		// File and network events have fields of their own. What is the same for all events of a process is scanned once,
+		// but not these.
 		weight *= 16
 	}
 	return min(base*weight, always)
