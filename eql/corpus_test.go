@@ -1,64 +1,14 @@
 package eql
 
 import (
-	"bufio"
-	"encoding/json"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/kestrel-detection/kestrel/internal/corpus"
 )
 
-// corpusDir holds public rules and conformance cases; it is not part of the
-// repository.
-const corpusDir = "../../shared/corpus"
-
-type corpusCase struct {
-	ID         string `json:"id"`
-	Query      string `json:"query"`
-	Expression string `json:"expression"`
-	Entry      string `json:"entry"`
-	Kind       string `json:"kind"`
-	Dialect    string `json:"dialect"`
-	ErrorKind  string `json:"error_kind"`
-	PythonEQL  string `json:"python_eql"`
-	Optional   bool   `json:"es_unsupported"` // listed upstream as not run
-}
-
-func readCorpus(t *testing.T, pattern string) map[string][]corpusCase {
-	t.Helper()
-	if _, err := os.Stat(corpusDir); err != nil {
-		t.Skipf("no corpus beside the repository: %v", err)
-	}
-	files, err := filepath.Glob(filepath.Join(corpusDir, pattern))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no corpus file matches %s: %v", pattern, err)
-	}
-	out := map[string][]corpusCase{}
-	for _, name := range files {
-		f, err := os.Open(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		scanner := bufio.NewScanner(f)
-		scanner.Buffer(nil, 4*MaxSourceBytes)
-		for scanner.Scan() {
-			var c corpusCase
-			if err := json.Unmarshal(scanner.Bytes(), &c); err != nil {
-				t.Fatalf("%s: %v", name, err)
-			}
-			out[filepath.Base(name)] = append(out[filepath.Base(name)], c)
-		}
-		if err := scanner.Err(); err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		f.Close()
-	}
-	return out
-}
-
 // parseSyntax parses a case as what it is, a query or an expression.
-func parseSyntax(c corpusCase, d Dialect) (Node, Diagnostics) {
+func parseSyntax(c corpus.Case, d Dialect) (Node, Diagnostics) {
 	if c.Query == "" || c.Entry == "expression" {
 		x, diags := ParseExpr(c.ID, []byte(c.Expression+c.Query), d)
 		return x, diags
@@ -68,7 +18,7 @@ func parseSyntax(c corpusCase, d Dialect) (Node, Diagnostics) {
 }
 
 // parseCase is parseSyntax followed by Check.
-func parseCase(c corpusCase, d Dialect) (Node, Diagnostics) {
+func parseCase(c corpus.Case, d Dialect) (Node, Diagnostics) {
 	n, diags := parseSyntax(c, d)
 	if q, ok := n.(*Query); ok && !diags.HasErrors() {
 		diags = append(diags, Check(q)...)
@@ -77,8 +27,9 @@ func parseCase(c corpusCase, d Dialect) (Node, Diagnostics) {
 }
 
 func TestCorpusRules(t *testing.T) {
-	for file, cases := range readCorpus(t, "rules/*.jsonl") {
+	for _, file := range corpus.RuleFiles(t) {
 		accepted, elastic := 0, 0
+		cases := corpus.Rules(t, file)
 		for _, c := range cases {
 			q, diags := parseCase(c, Kestrel)
 			switch {
@@ -112,11 +63,11 @@ func TestCorpusAccepted(t *testing.T) {
 		"endgame_string_functions": Endgame, "endgame_optimizer": Endgame,
 	}
 	for suite, d := range suites {
-		cases := readCorpus(t, "conformance/"+suite+".jsonl")[suite+".jsonl"]
+		cases := corpus.Cases(t, suite)
 		accepted := 0
 		for _, c := range cases {
 			n, diags := parseSyntax(c, d)
-			if diags.HasErrors() && c.Optional {
+			if diags.HasErrors() && c.Unsupported {
 				continue
 			}
 			if diags.HasErrors() {
@@ -141,7 +92,7 @@ func TestCorpusAccepted(t *testing.T) {
 func TestCorpusRejected(t *testing.T) {
 	dialects := map[string]Dialect{"elasticsearch": Elastic, "endpoint": Kestrel, "endgame": Endgame}
 	for _, suite := range []string{"es_reject", "endgame_reject", "dialect_flags"} {
-		cases := readCorpus(t, "conformance/"+suite+".jsonl")[suite+".jsonl"]
+		cases := corpus.Cases(t, suite)
 		rejected, syntax, accepted, valid := 0, 0, 0, 0
 		for _, c := range cases {
 			_, diags := parseCase(c, dialects[c.Dialect])

@@ -58,13 +58,17 @@ func trim(t []byte) []byte {
 
 func isBlank(c byte) bool { return c == ' ' || '\t' <= c && c <= '\r' }
 
+// unsigned is a number without the sign that may stand before it.
+func unsigned(t []byte) (rest []byte, negative bool) {
+	if len(t) > 0 && (t[0] == '-' || t[0] == '+') {
+		return t[1:], t[0] == '-'
+	}
+	return t, false
+}
+
 // parseInt reads an integer with or without a sign; ok is false when the text is none or it does not fit.
 func parseInt(t []byte, base uint64) (n int64, ok bool) {
-	negative := false
-	if len(t) > 0 && (t[0] == '-' || t[0] == '+') {
-		negative = t[0] == '-'
-		t = t[1:]
-	}
+	t, negative := unsigned(t)
 	if len(t) == 0 {
 		return 0, false
 	}
@@ -100,9 +104,7 @@ func digit(c byte) uint64 {
 // isDecimal says whether a text is digits with or without sign, point and exponent, and below 10 to the power of
 // decimalExponentEnd.
 func isDecimal(t []byte) bool {
-	if len(t) > 0 && (t[0] == '-' || t[0] == '+') {
-		t = t[1:]
-	}
+	t, _ = unsigned(t)
 	digits, point, i := 0, -1, 0
 	first := -1 // place of the first digit that is not 0
 	for ; i < len(t); i++ {
@@ -136,12 +138,7 @@ func exponentOf(t []byte) (exponent int, ok bool) {
 	if lower(t[0]) != 'e' {
 		return 0, false
 	}
-	t = t[1:]
-	negative := false
-	if len(t) > 0 && (t[0] == '-' || t[0] == '+') {
-		negative = t[0] == '-'
-		t = t[1:]
-	}
+	t, negative := unsigned(t[1:])
 	if len(t) == 0 {
 		return 0, false
 	}

@@ -1,13 +1,10 @@
 package hunt
 
 import (
-	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -15,69 +12,16 @@ import (
 	"github.com/kestrel-detection/kestrel/eql"
 	"github.com/kestrel-detection/kestrel/hunt/events"
 	"github.com/kestrel-detection/kestrel/hunt/value"
+	"github.com/kestrel-detection/kestrel/internal/corpus"
 )
-
-// corpusDir holds public conformance cases; it is not part of the repository.
-const corpusDir = "../../shared/corpus/conformance"
 
 // agreeMin is the share of each suite that must agree, in percent.
 const agreeMin = 99
 
-type conformanceCase struct {
-	ID           string     `json:"id"`
-	Suite        string     `json:"suite"`
-	Kind         string     `json:"kind"`
-	Dialect      string     `json:"dialect"`
-	Query        string     `json:"query"`
-	Expression   string     `json:"expression"`
-	Entry        string     `json:"entry"`
-	Level        string     `json:"level"`
-	Dataset      string     `json:"dataset"`
-	IDs          []int64    `json:"expected_event_ids"`
-	Alternatives [][]int64  `json:"expected_alternatives"`
-	Stages       int        `json:"stages"`
-	Size         *int       `json:"size"`
-	PerKey       int        `json:"max_samples_per_key"`
-	Sensitive    *bool      `json:"case_sensitive"`
-	Expected     any        `json:"expected"`
-	ExpectedNull bool       `json:"expected_null"`
-	ExpectError  bool       `json:"expect_error"`
-	Optional     bool       `json:"es_unsupported"`
-	Optimized    string     `json:"optimized"`
-	Alternate    string     `json:"alternate"`
-	Matches      [][]*int64 `json:"expected_matches"`
-	Events       []struct {
-		Time  int64   `json:"t"`
-		Key   *string `json:"key"`
-		Stage int     `json:"stage"`
-	} `json:"events"`
-}
+type conformanceCase struct{ corpus.Case }
 
 var corpusDialects = map[string]eql.Dialect{
 	"elasticsearch": eql.Elastic, "endpoint": eql.Kestrel, "endgame": eql.Endgame,
-}
-
-func readCases(t *testing.T, file string) []conformanceCase {
-	t.Helper()
-	f, err := os.Open(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	var out []conformanceCase
-	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, 4*eql.MaxSourceBytes)
-	for lines.Scan() {
-		var c conformanceCase
-		if err := json.Unmarshal(lines.Bytes(), &c); err != nil {
-			t.Fatalf("%s: %v", file, err)
-		}
-		out = append(out, c)
-	}
-	if err := lines.Err(); err != nil {
-		t.Fatal(err)
-	}
-	return out
 }
 
 // readDisagreements is the table of cases where this hunter decides otherwise, each with its reason.
@@ -104,20 +48,13 @@ func readDisagreements(t *testing.T) map[string]string {
 
 // TestConformance runs every public case.
 func TestConformance(t *testing.T) {
-	if _, err := os.Stat(corpusDir); errors.Is(err, fs.ErrNotExist) {
-		t.Skipf("no corpus beside the repository: %v", err)
-	}
 	known := readDisagreements(t)
-	files, err := filepath.Glob(filepath.Join(corpusDir, "*.jsonl"))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no suite in %s: %v", corpusDir, err)
-	}
 	logs := openDatasets(t)
 	var table strings.Builder
-	for _, file := range files {
-		cases, agree := readCases(t, file), 0
+	for _, suite := range corpus.Suites(t) {
+		cases, agree := corpus.Cases(t, suite), 0
 		for _, c := range cases {
-			err := c.run(logs)
+			err := (&conformanceCase{c}).run(logs)
 			_, listed := known[c.ID]
 			delete(known, c.ID)
 			switch {
@@ -130,10 +67,9 @@ func TestConformance(t *testing.T) {
 				agree++
 			}
 		}
-		name := strings.TrimSuffix(filepath.Base(file), ".jsonl")
-		fmt.Fprintf(&table, "\n%-26s %5d cases %5d agree", name, len(cases), agree)
+		fmt.Fprintf(&table, "\n%-26s %5d cases %5d agree", suite, len(cases), agree)
 		if agree*100 < len(cases)*agreeMin && len(cases)-agree > 1 {
-			t.Errorf("%s: %d of %d agree (min %d %%)", name, agree, len(cases), agreeMin)
+			t.Errorf("%s: %d of %d agree (min %d %%)", suite, agree, len(cases), agreeMin)
 		}
 	}
 	for id := range known {
@@ -144,21 +80,15 @@ func TestConformance(t *testing.T) {
 
 func openDatasets(t *testing.T) map[string]*events.Log {
 	t.Helper()
-	content, err := os.ReadFile(filepath.Join(corpusDir, "datasets/datasets.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	var entries map[string]json.RawMessage
-	if err := json.Unmarshal(content, &entries); err != nil {
-		t.Fatal(err)
-	}
+	corpus.JSON(t, corpus.Path(t, "conformance/datasets/datasets.json"), &entries)
 	logs := map[string]*events.Log{}
 	for name, entry := range entries {
 		schema, err := events.ReadSchema(strings.NewReader(string(entry)))
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		log, err := events.Open(filepath.Join(corpusDir, "datasets", name+".ndjson"), schema)
+		log, err := events.Open(corpus.Dataset(t, name), schema)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -191,7 +121,7 @@ func (c *conformanceCase) run(logs map[string]*events.Log) error {
 
 // eachMode runs a case of Endgame in both modes of case unless it names one.
 func (c *conformanceCase) eachMode(d eql.Dialect, f func(Options) error) error {
-	opt := Options{SamplesPerKey: c.PerKey}
+	opt := Options{SamplesPerKey: c.SamplesPerKey}
 	if c.Size != nil {
 		opt.Limit, opt.Limited = *c.Size, true
 	}
@@ -199,7 +129,7 @@ func (c *conformanceCase) eachMode(d eql.Dialect, f func(Options) error) error {
 		return f(opt)
 	}
 	for _, sensitive := range []bool{false, true} {
-		if c.Sensitive != nil && *c.Sensitive != sensitive {
+		if c.CaseSensitive != nil && *c.CaseSensitive != sensitive {
 			continue
 		}
 		opt.CaseSensitive = sensitive

@@ -29,27 +29,22 @@ func newJoin(h *Hunt, push func(Match) error) *join {
 func (j *join) event(env *expr.Env) error {
 	filled := map[string]bool{}
 	kept := env.Event.Slim()
-	for i, st := range j.h.stages {
-		if !st.holds(env) {
+	for i, key := range j.h.fits(env, j.rules) {
+		g := j.open[key.text]
+		if g == nil {
+			g = &group{events: make([]*events.Event, len(j.h.stages)), keys: key.values}
+			j.open[key.text] = g
+		}
+		if filled[key.text] || g.events[i] != nil {
 			continue
 		}
-		for _, key := range st.joins(env, j.rules) {
-			g := j.open[key.text]
-			if g == nil {
-				g = &group{events: make([]*events.Event, len(j.h.stages)), keys: key.values}
-				j.open[key.text] = g
-			}
-			if filled[key.text] || g.events[i] != nil {
-				continue
-			}
-			g.events[i], filled[key.text] = kept, true
-			if slices.Contains(g.events, nil) {
-				continue
-			}
-			delete(j.open, key.text)
-			if err := j.push(Match{Events: g.events, Keys: g.keys}); err != nil {
-				return err
-			}
+		g.events[i], filled[key.text] = kept, true
+		if slices.Contains(g.events, nil) {
+			continue
+		}
+		delete(j.open, key.text)
+		if err := j.push(Match{Events: g.events, Keys: g.keys}); err != nil {
+			return err
 		}
 	}
 	if until := j.h.until; until != nil && until.holds(env) {

@@ -3,6 +3,7 @@ package hunt
 import (
 	"cmp"
 	"errors"
+	"iter"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -54,6 +55,22 @@ func (s *stage) joins(env *expr.Env, rules keyRules) []joined {
 		list = next
 	}
 	return list
+}
+
+// fits gives the steps that an event fits, each once for every key that the event has there.
+func (h *Hunt) fits(env *expr.Env, rules keyRules) iter.Seq2[int, joined] {
+	return func(yield func(int, joined) bool) {
+		for i, st := range h.stages {
+			if !st.holds(env) {
+				continue
+			}
+			for _, key := range st.joins(env, rules) {
+				if !yield(i, key) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // distinct sorts the values of an array and leaves out null, unless there is nothing else, and what is there twice.

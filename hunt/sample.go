@@ -30,18 +30,13 @@ func newSample(h *Hunt, push func(Match) error) *sample {
 
 func (s *sample) event(env *expr.Env) error {
 	kept := env.Event.Slim()
-	for i, st := range s.h.stages {
-		if !st.holds(env) {
-			continue
+	for i, key := range s.h.fits(env, s.rules) {
+		g := s.groups[key.text]
+		if g == nil {
+			g = &pool{keys: key.values, steps: make([][]*events.Event, len(s.h.stages))}
+			s.groups[key.text] = g
 		}
-		for _, key := range st.joins(env, s.rules) {
-			g := s.groups[key.text]
-			if g == nil {
-				g = &pool{keys: key.values, steps: make([][]*events.Event, len(s.h.stages))}
-				s.groups[key.text] = g
-			}
-			g.steps[i] = append(g.steps[i], kept)
-		}
+		g.steps[i] = append(g.steps[i], kept)
 	}
 	return nil
 }

@@ -73,8 +73,8 @@ func arithmetic(fn Fn, a, b any) any {
 		}
 		return r.Int64()
 	}
-	f, ok := toFloat(a)
-	g, ok2 := toFloat(b)
+	f, ok := Number(a)
+	g, ok2 := Number(b)
 	if !ok || !ok2 {
 		return nil
 	}
@@ -101,7 +101,8 @@ func arithmetic(fn Fn, a, b any) any {
 	return f
 }
 
-func toFloat(v any) (float64, bool) {
+// Number is a constant as a float; ok is false when it is no number.
+func Number(v any) (float64, bool) {
 	switch v := v.(type) {
 	case int64:
 		return float64(v), true
@@ -129,8 +130,8 @@ func compare(fn Fn, fold bool, a, b any) any {
 			return ordered(op, strings.Compare(x, y))
 		}
 	}
-	f, ok := toFloat(a)
-	g, ok2 := toFloat(b)
+	f, ok := Number(a)
+	g, ok2 := Number(b)
 	if !ok || !ok2 {
 		return nil
 	}
@@ -297,7 +298,7 @@ const numberBits = 2000
 func toNumber(v, base any) any {
 	s, ok := v.(string)
 	if !ok {
-		if _, isNumber := toFloat(v); isNumber {
+		if _, isNumber := Number(v); isNumber {
 			return v
 		}
 		return nil

@@ -215,18 +215,14 @@ func isTruth(x Expr) bool {
 }
 
 // readsArray tells whether an expression goes through the elements of an array.
-func readsArray(x Expr) bool {
-	switch x := x.(type) {
-	case Value:
-		return x.Field.Kind() == event.KindStrings
-	case Op:
-		return slices.ContainsFunc(x.Args, readsArray)
-	case Match:
-		return readsArray(x.X)
-	case InNet:
-		return readsArray(x.X)
-	}
-	return false
+func readsArray(x Expr) (reads bool) {
+	WalkExpr(x, nil, func(x Expr) bool {
+		v, ok := x.(Value)
+		reads = reads || ok && v.Field.Kind() == event.KindStrings
+		_, isCond := x.(Cond)
+		return !isCond // it goes through its arrays by itself
+	})
+	return reads
 }
 
 // fieldText is the field of the event itself whose text, as it is written, an expression is.

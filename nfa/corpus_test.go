@@ -1,14 +1,9 @@
 package nfa_test
 
 import (
-	"bufio"
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,57 +13,16 @@ import (
 	"github.com/kestrel-detection/kestrel/eql"
 	"github.com/kestrel-detection/kestrel/event"
 	"github.com/kestrel-detection/kestrel/image"
+	"github.com/kestrel-detection/kestrel/internal/corpus"
 	"github.com/kestrel-detection/kestrel/ir"
 	"github.com/kestrel-detection/kestrel/ir/reference"
 	"github.com/kestrel-detection/kestrel/nfa"
 )
 
-// corpusDir holds public conformance cases; it is not part of the repository.
-const corpusDir = "../../shared/corpus/conformance"
-
-// readLines reads a file of JSON lines.
-func readLines[T any](t *testing.T, file string) (list []T) {
-	t.Helper()
-	f, err := os.Open(filepath.Join(corpusDir, file))
-	if errors.Is(err, fs.ErrNotExist) {
-		t.Skipf("no corpus beside the repository: %v", err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		var v T
-		if err := json.Unmarshal(lines.Bytes(), &v); err != nil {
-			t.Fatalf("%s: %v", file, err)
-		}
-		list = append(list, v)
-	}
-	if err := lines.Err(); err != nil || len(list) == 0 {
-		t.Fatal(file, len(list), err)
-	}
-	return list
-}
-
-type specCase struct {
-	ID     string `json:"id"`
-	Stages int    `json:"stages"`
-	Events []struct {
-		T     uint64  `json:"t"`
-		Key   *string `json:"key"`
-		Stage int     `json:"stage"`
-	} `json:"events"`
-	Expected []struct {
-		IDs []uint64 `json:"ids"`
-	} `json:"expected"`
-}
-
 // TestCorpusSequences runs Elasticsearch's cases for its state machine through the Sequencer and through the reference
 // interpreter, whose rule tells the stages of an event by its user id.
 func TestCorpusSequences(t *testing.T) {
-	cases := readLines[specCase](t, "es_sequence_spec.jsonl")
+	cases := corpus.Cases(t, "es_sequence_spec")
 	for _, c := range cases {
 		t.Run(c.ID, func(t *testing.T) {
 			rule := sequence("r", c.Stages, false, 0, byOptional...)
@@ -81,14 +35,14 @@ func TestCorpusSequences(t *testing.T) {
 			var got, want []string
 			for _, e := range c.Events {
 				stage := int64(e.Stage)
-				ev := occurrence{id: e.T, time: e.T, name: e.Key, user: &stage}.event()
+				ev := occurrence{id: uint64(e.Time), time: uint64(e.Time), name: e.Key, user: &stage}.event()
 				s.Event(0, 1<<e.Stage, &ev, out)
 				for _, m := range ref.Event(&ev) {
 					got = append(got, fmt.Sprint("0 ", m.Events))
 				}
 			}
-			for _, e := range c.Expected {
-				want = append(want, fmt.Sprint("0 ", e.IDs))
+			for _, m := range c.Matches {
+				want = append(want, fmt.Sprint("0 ", present(m)))
 			}
 			slices.Sort(want)
 			for name, list := range map[string][]string{"sequencer": out.got, "reference": got} {
@@ -105,14 +59,14 @@ func TestCorpusSequences(t *testing.T) {
 	t.Logf("%d cases of Elasticsearch's sequence state machine", len(cases))
 }
 
-type queryCase struct {
-	ID      string     `json:"id"`
-	Query   string     `json:"query"`
-	Dataset string     `json:"dataset"`
-	IDField string     `json:"id_field"`
-	Matches [][]*int64 `json:"expected_matches"`
-	Size    *int       `json:"size"`
-	Keys    [][]any    `json:"join_keys_by_match"`
+// present are the ids of a match, without those of missing events.
+func present(match []*int64) (ids []int64) {
+	for _, id := range match {
+		if id != nil {
+			ids = append(ids, *id)
+		}
+	}
+	return ids
 }
 
 // row is an event of a data set: field paths and their values, of which there may be several.
@@ -123,7 +77,7 @@ type row struct {
 }
 
 func readRows(t *testing.T, dataset, idField string) (list []row) {
-	for i, object := range readLines[map[string]any](t, "datasets/"+dataset+".ndjson") {
+	for i, object := range corpus.Lines[map[string]any](t, corpus.Dataset(t, dataset)) {
 		r := row{values: make(map[string][]any)}
 		for name, v := range object {
 			switch v := v.(type) {
@@ -171,7 +125,7 @@ func TestCorpusQueries(t *testing.T) {
 	least := map[string]int{"es_missing_events": 18, "es_extra": 18, "es_queries": 20, "es_sample": 12, "es_sample_multi": 7}
 	for _, suite := range []string{"es_missing_events", "es_extra", "es_queries", "es_sample", "es_sample_multi"} {
 		ran, left := 0, 0
-		for _, c := range readLines[queryCase](t, suite+".jsonl") {
+		for _, c := range corpus.Cases(t, suite) {
 			q, ds := eql.Parse(c.ID, []byte(c.Query), eql.Elastic)
 			if ds.HasErrors() {
 				t.Fatalf("%s: %v", c.ID, ds)
@@ -340,7 +294,7 @@ func (p *player) event(i int) event.Event {
 	return ev
 }
 
-func (p *player) play(t *testing.T, c *queryCase) {
+func (p *player) play(t *testing.T, c *corpus.Case) {
 	s := nfa.New(load(t, p.rule), nfa.Config{Tracks: 4096, States: 4096, Evidence: 4096}, nil)
 	out, ref := &collector{}, reference.New([]ir.Rule{p.rule})
 	var expected []reference.Match
@@ -390,7 +344,7 @@ func (p *player) play(t *testing.T, c *queryCase) {
 	p.compare(t, c, got)
 }
 
-func (p *player) compare(t *testing.T, c *queryCase, got [][]int) {
+func (p *player) compare(t *testing.T, c *corpus.Case, got [][]int) {
 	var have, want []string
 	for _, rows := range got {
 		var ids []int64
@@ -400,13 +354,7 @@ func (p *player) compare(t *testing.T, c *queryCase, got [][]int) {
 		have = append(have, fmt.Sprint(ids))
 	}
 	for _, m := range c.Matches {
-		var ids []int64
-		for _, id := range m {
-			if id != nil {
-				ids = append(ids, *id)
-			}
-		}
-		want = append(want, fmt.Sprint(ids))
+		want = append(want, fmt.Sprint(present(m)))
 	}
 	slices.Sort(have)
 	slices.Sort(want)
@@ -416,7 +364,7 @@ func (p *player) compare(t *testing.T, c *queryCase, got [][]int) {
 }
 
 // compareSamples: which events make a sample is open, for which keys there is one is not.
-func (p *player) compareSamples(t *testing.T, c *queryCase, got [][]int) {
+func (p *player) compareSamples(t *testing.T, c *corpus.Case, got [][]int) {
 	have, want := make(map[string]bool), make(map[string]bool)
 	for _, rows := range got {
 		for stage, i := range rows {

@@ -2,13 +2,10 @@ package rules_test
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -21,30 +18,34 @@ import (
 	"github.com/kestrel-detection/kestrel/event/proc"
 	"github.com/kestrel-detection/kestrel/image"
 	"github.com/kestrel-detection/kestrel/image/build"
+	"github.com/kestrel-detection/kestrel/internal/corpus"
 	"github.com/kestrel-detection/kestrel/ir"
 	"github.com/kestrel-detection/kestrel/ir/reference"
 	"github.com/kestrel-detection/kestrel/nfa"
 	"github.com/kestrel-detection/kestrel/rules"
 )
 
-// corpusDir holds public rules and recordings; it is not part of the repository.
-const corpusDir = "../../shared/corpus"
-
-// corpusRules are the public Linux rules that this version takes.
-func corpusRules(t *testing.T) []ir.Rule {
+// corpusPackages are the public Linux rules, a package a file.
+func corpusPackages(t *testing.T) (list []*rules.Package) {
 	t.Helper()
-	var list []ir.Rule
-	for _, f := range []struct {
-		name string
-		d    eql.Dialect
-	}{{"linux_detection_rules", eql.Elastic}, {"linux_protections_artifacts", eql.Kestrel}, {"linux_other", eql.Elastic}} {
-		p, err := rules.Load(filepath.Join(corpusDir, "rules", f.name+".jsonl"), f.d)
-		if errors.Is(err, fs.ErrNotExist) {
-			t.Skipf("no corpus beside the repository: %v", err)
-		}
+	for _, set := range corpus.Linux {
+		d, err := eql.ParseDialect(set.Dialect)
 		if err != nil {
 			t.Fatal(err)
 		}
+		p, err := rules.Load(corpus.RulesPath(t, set.Name), d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, p)
+	}
+	return list
+}
+
+// corpusRules are the public Linux rules that this version takes.
+func corpusRules(t *testing.T) (list []ir.Rule) {
+	t.Helper()
+	for _, p := range corpusPackages(t) {
 		list = append(list, p.Set.Rules...)
 	}
 	return list
@@ -151,17 +152,9 @@ func TestDefaultAgainstReference(t *testing.T) {
 func TestCorpusAgainstReference(t *testing.T) {
 	set := &ir.Ruleset{Name: "corpus", Rules: corpusRules(t)}
 	t.Logf("%d rules; with alerts on our cases: %d", len(set.Rules), len(both(t, set, caseLines(t))))
-	recordings, err := filepath.Glob(filepath.Join(corpusDir, "datasets", "*.ndjson"))
-	if err != nil || len(recordings) == 0 {
-		t.Fatal("no recordings", err)
-	}
 	expected := readExpected(t)
-	for _, name := range recordings {
-		lines, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		alerts := both(t, set, lines)
+	for _, name := range corpus.Recordings(t) {
+		alerts := both(t, set, corpus.Read(t, name))
 		for _, r := range set.Rules {
 			if len(alerts[r.ID]) > 0 {
 				t.Logf("%s: %s: %v", filepath.Base(name), r.Name, alerts[r.ID])
@@ -184,12 +177,8 @@ type expectation struct {
 
 func readExpected(t *testing.T) (list []expectation) {
 	t.Helper()
-	src, err := os.ReadFile(filepath.Join(corpusDir, "datasets", "expected.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(src, &list); err != nil || len(list) == 0 {
-		t.Fatal("nothing expected", err)
+	if corpus.JSON(t, corpus.Path(t, "datasets/expected.json"), &list); len(list) == 0 {
+		t.Fatal("nothing expected")
 	}
 	return list
 }

@@ -1,16 +1,12 @@
 package rules_test
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/kestrel-detection/kestrel/eql"
 	"github.com/kestrel-detection/kestrel/image"
 	"github.com/kestrel-detection/kestrel/image/build"
 	"github.com/kestrel-detection/kestrel/ir"
@@ -133,17 +129,7 @@ func TestCorpusCompiles(t *testing.T) {
 	all := &ir.Ruleset{Name: "corpus"}
 	reasons := make(map[string]int)
 	leftOut := 0
-	for _, f := range []struct {
-		name string
-		d    eql.Dialect
-	}{{"linux_detection_rules", eql.Elastic}, {"linux_protections_artifacts", eql.Kestrel}, {"linux_other", eql.Elastic}} {
-		p, err := rules.Load(filepath.Join(corpusDir, "rules", f.name+".jsonl"), f.d)
-		if errors.Is(err, fs.ErrNotExist) {
-			t.Skipf("no corpus beside the repository: %v", err)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
+	for _, p := range corpusPackages(t) {
 		_, _, left, err := p.CompileUsable()
 		if err != nil {
 			t.Fatal(err)

@@ -110,9 +110,9 @@ func (c *Compiler) compareEqual(x *eql.Compare, l, r node) node {
 	case lok && lConst.v.IsNull():
 		n = &isNull{r}
 	case c.Dialect == eql.Endgame && rok && isStars(rConst):
-		n = &stars{l, []node{r}, c.fold()}
+		n = &stars{[]node{l, r}, c.fold()}
 	case c.Dialect == eql.Endgame && lok && isStars(lConst):
-		n = &stars{r, []node{l}, c.fold()}
+		n = &stars{[]node{r, l}, c.fold()}
 	default:
 		return nil
 	}

@@ -172,6 +172,30 @@ func combine(env *Env, args []multi, f func([]value.Value) (more bool)) {
 	}
 }
 
+// anyCombination is the truth of a test that holds when it does for some combination of values of the arguments.
+func anyCombination(env *Env, args []multi, test func([]value.Value) value.Truth) value.Truth {
+	result := value.Unknown
+	combine(env, args, func(v []value.Value) bool {
+		switch test(v) {
+		case value.True:
+			result = value.True
+			return false
+		case value.False:
+			result = value.False
+		}
+		return true
+	})
+	return result
+}
+
+func evalAll(env *Env, nodes ...node) []multi {
+	list := make([]multi, len(nodes))
+	for i, n := range nodes {
+		list[i] = n.eval(env)
+	}
+	return list
+}
+
 func (env *Env) fail(err error) {
 	if env.Err == nil {
 		env.Err = err

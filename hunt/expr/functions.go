@@ -148,7 +148,7 @@ func (c *Compiler) call(x *eql.Call) (node, typ) {
 		return &arrayContains{args[0], args[1:], value.Rules{Fold: fold, Numeric: c.Dialect == eql.Kestrel}}, f.result
 	case "wildcard":
 		if c.Dialect == eql.Endgame {
-			return &stars{args[0], args[1:], fold}, f.result
+			return &stars{args, fold}, f.result
 		}
 		return &textMatch{op: eql.Like, x: args[0], values: args[1:], fold: fold, numbers: true}, f.result
 	case "match", "matchLite":
@@ -233,26 +233,11 @@ type call struct {
 }
 
 func (n *call) eval(env *Env) multi {
-	args := make([]multi, len(n.args))
-	for i, a := range n.args {
-		args[i] = a.eval(env)
-	}
+	args := evalAll(env, n.args...)
 	if n.f.result != boolType {
 		return mapped(env, args, n.apply)
 	}
-	// A test holds when it does for some combination.
-	result := value.Unknown
-	combine(env, args, func(v []value.Value) bool {
-		switch n.apply(v).Truth() {
-		case value.True:
-			result = value.True
-			return false
-		case value.False:
-			result = value.False
-		}
-		return true
-	})
-	return single(result.Value())
+	return single(anyCombination(env, args, func(v []value.Value) value.Truth { return n.apply(v).Truth() }).Value())
 }
 
 // apply calls the function with arguments that have been brought to its types, or gives null.

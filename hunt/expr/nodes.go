@@ -117,7 +117,7 @@ type arithmetic struct {
 }
 
 func (n *arithmetic) eval(env *Env) multi {
-	return mapped(env, []multi{n.l.eval(env), n.r.eval(env)}, func(v []value.Value) value.Value {
+	return mapped(env, evalAll(env, n.l, n.r), func(v []value.Value) value.Value {
 		return value.Compute(n.op, v[0], v[1])
 	})
 }
@@ -125,7 +125,7 @@ func (n *arithmetic) eval(env *Env) multi {
 type negate struct{ x node }
 
 func (n *negate) eval(env *Env) multi {
-	return mapped(env, []multi{n.x.eval(env)}, func(v []value.Value) value.Value { return value.Negate(v[0]) })
+	return mapped(env, evalAll(env, n.x), func(v []value.Value) value.Value { return value.Negate(v[0]) })
 }
 
 // mapped applies a function to every combination of the arguments' values.
@@ -196,16 +196,7 @@ func (n *membership) holds(env *Env, v value.Value) value.Truth {
 			result = value.Unknown
 		}
 	}
-	for _, x := range n.values {
-		list := x.eval(env)
-		switch anyOf(list.values(), func(w value.Value) value.Truth { return n.rules.Equal(v, w) }) {
-		case value.True:
-			return value.True
-		case value.Unknown:
-			result = value.Unknown
-		}
-	}
-	return result
+	return anyNode(env, n.values, result, func(w value.Value) value.Truth { return n.rules.Equal(v, w) })
 }
 
 func (n *membership) equal(v, k value.Value) value.Truth {
@@ -215,31 +206,16 @@ func (n *membership) equal(v, k value.Value) value.Truth {
 	return n.rules.Equal(v, k)
 }
 
-// stars compares a string with wildcards of Endgame EQL.
+// stars compares a string, the first argument, with wildcards of Endgame EQL, the others.
 type stars struct {
-	x        node
-	patterns []node
-	fold     bool
+	args []node
+	fold bool
 }
 
 func (n *stars) eval(env *Env) multi {
-	args := make([]multi, 1+len(n.patterns))
-	args[0] = n.x.eval(env)
-	for i, p := range n.patterns {
-		args[1+i] = p.eval(env)
-	}
-	result := value.Unknown
-	combine(env, args, func(v []value.Value) bool {
-		switch n.match(v[0], v[1:]) {
-		case value.True:
-			result = value.True
-			return false
-		case value.False:
-			result = value.False
-		}
-		return true
-	})
-	return single(result.Value())
+	return single(anyCombination(env, evalAll(env, n.args...), func(v []value.Value) value.Truth {
+		return n.match(v[0], v[1:])
+	}).Value())
 }
 
 func (n *stars) match(v value.Value, patterns []value.Value) value.Truth {
@@ -278,10 +254,14 @@ func (n *textMatch) holds(env *Env, v value.Value) value.Truth {
 	if v.IsNull() {
 		return value.Unknown
 	}
-	result := value.False
-	for _, x := range n.values {
-		list := x.eval(env)
-		switch anyOf(list.values(), func(p value.Value) value.Truth { return n.one(v, p) }) {
+	return anyNode(env, n.values, value.False, func(p value.Value) value.Truth { return n.one(v, p) })
+}
+
+// anyNode goes on with a test that holds when it does for some value of a node; result is its truth before that.
+func anyNode(env *Env, nodes []node, result value.Truth, test func(value.Value) value.Truth) value.Truth {
+	for _, x := range nodes {
+		m := x.eval(env)
+		switch anyOf(m.values(), test) {
 		case value.True:
 			return value.True
 		case value.Unknown:

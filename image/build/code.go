@@ -201,16 +201,20 @@ func (g *generator) list(args []ir.Node, neg, or bool, t, f int) {
 
 // cost ranks nodes by what their evaluation takes: a comparison, a set, a scan of a short field, of a long one, a
 // program.
-func cost(n ir.Node) int {
+func cost(n ir.Node) (sum int) {
+	ir.Walk(n, func(n ir.Node) bool {
+		switch n.(type) {
+		case ir.And, ir.Or, ir.Not, ir.IsTrue:
+			return true
+		}
+		sum += leafCost(n)
+		return false
+	}, nil)
+	return sum
+}
+
+func leafCost(n ir.Node) int {
 	switch n := n.(type) {
-	case ir.And:
-		return costs(n.Args)
-	case ir.Or:
-		return costs(n.Args)
-	case ir.Not:
-		return cost(n.Arg)
-	case ir.IsTrue:
-		return cost(n.Arg)
 	case ir.IntIn, ir.IPIn:
 		return 2
 	case ir.StringOrder, ir.FieldTest:
@@ -227,14 +231,6 @@ func cost(n ir.Node) int {
 		return 6
 	}
 	return 1
-}
-
-func costs(args []ir.Node) int {
-	sum := 0
-	for _, a := range args {
-		sum += cost(a)
-	}
-	return sum
 }
 
 func (b *builder) integer(v int64) uint32 {

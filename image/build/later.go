@@ -11,70 +11,15 @@ import (
 	"github.com/kestrel-detection/kestrel/limits"
 )
 
-// visit calls node for every leaf of a condition and value for every field that computed values in it read. Conditions
-// inside computed values are part of it, those of Lineage leaves are not.
-func visit(n ir.Node, node func(ir.Node), value func(ir.Value)) {
-	switch n := n.(type) {
-	case ir.And:
-		for _, a := range n.Args {
-			visit(a, node, value)
-		}
-	case ir.Or:
-		for _, a := range n.Args {
-			visit(a, node, value)
-		}
-	case ir.Not:
-		visit(n.Arg, node, value)
-	case ir.IsTrue:
-		visit(n.Arg, node, value)
-	case ir.Test:
-		node(n)
-		visitExpr(n.X, node, value)
-	case ir.IsNull:
-		node(n)
-		visitExpr(n.X, node, value)
-	default:
-		node(n)
-	}
-}
-
-func visitExpr(x ir.Expr, node func(ir.Node), value func(ir.Value)) {
-	switch x := x.(type) {
-	case ir.Value:
-		value(x)
-	case ir.Op:
-		for _, a := range x.Args {
-			visitExpr(a, node, value)
-		}
-	case ir.Match:
-		visitExpr(x.X, node, value)
-	case ir.InNet:
-		visitExpr(x.X, node, value)
-	case ir.Cond:
-		visit(x.Node, node, value)
-	}
-}
-
-// isLater tells whether a condition needs more than the event: fields of earlier events, or the lineage of the process.
-func isLater(n ir.Node) bool {
-	found := false
-	visit(n, func(n ir.Node) {
-		if _, ok := n.(ir.Lineage); ok {
-			found = true
-		}
-	}, func(v ir.Value) { found = found || v.Stage != ir.Own })
-	return found
-}
-
 // split parts a condition in two: bound reads the event alone and is true whenever the condition is; rest, nil for
 // nothing, is what remains to be tested once the earlier events are known. Both together are the condition.
 func split(n ir.Node) (bound, rest ir.Node) {
-	if !isLater(n) {
+	if !ir.IsLater(n) {
 		return n, nil
 	}
 	var bounds, rests []ir.Node
 	for _, c := range conjuncts(n, false, nil) {
-		if !isLater(c) {
+		if !ir.IsLater(c) {
 			bounds = append(bounds, c)
 			continue
 		}
@@ -117,7 +62,7 @@ func conjuncts(n ir.Node, neg bool, to []ir.Node) []ir.Node {
 // upper is a condition on the event alone that is true whenever n, negated if neg, is: what reads more is taken as
 // true, whatever its sign.
 func upper(n ir.Node, neg bool) ir.Node {
-	if !isLater(n) {
+	if !ir.IsLater(n) {
 		if neg {
 			return ir.Not{Arg: n}
 		}
@@ -246,7 +191,7 @@ func (k *keyWriter) expr(x ir.Expr) {
 func collectMarks(rules []ir.Rule) (*marks, error) {
 	m := &marks{byKey: make(map[string]*mark)}
 	for i := range rules {
-		for _, s := range stagesOf(&rules[i]) {
+		for _, s := range rules[i].Conditions() {
 			m.add(ir.Simplify(s.Cond), rules[i].ID)
 		}
 		if len(m.list) > limits.MarksMax {
@@ -261,27 +206,11 @@ func collectMarks(rules []ir.Rule) (*marks, error) {
 	return m, nil
 }
 
-// stagesOf are the stages of a rule, with until.
-func stagesOf(r *ir.Rule) []*ir.Stage {
-	var list []*ir.Stage
-	for i := range r.Stages {
-		list = append(list, &r.Stages[i])
-	}
-	if r.Until != nil {
-		list = append(list, r.Until)
-	}
-	return list
-}
-
 // add collects the marks in a condition and says how deep they are nested.
 func (m *marks) add(n ir.Node, serves string) (height int) {
-	visit(n, func(n ir.Node) {
-		l, ok := n.(ir.Lineage)
-		if !ok {
-			return
-		}
+	for _, l := range ir.Lineages(n) {
 		if len(m.list) > limits.MarksMax {
-			return // which the caller refuses
+			break // which the caller refuses
 		}
 		key := markKey(l.Event)
 		x := m.byKey[key]
@@ -292,7 +221,7 @@ func (m *marks) add(n ir.Node, serves string) (height int) {
 			x.height = 1 + m.add(ir.Simplify(l.Event.Cond), serves)
 		}
 		height = max(height, x.height)
-	}, func(ir.Value) {})
+	}
 	return height
 }
 

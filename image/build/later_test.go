@@ -26,7 +26,7 @@ func TestSplit(t *testing.T) {
 	for range 3000 {
 		n := ir.Simplify(src.Node(4))
 		bound, rest := split(n)
-		if isLater(bound) || rest == nil && isLater(n) {
+		if ir.IsLater(bound) || rest == nil && ir.IsLater(n) {
 			t.Fatalf("seed %d: bound %#v\nrest %#v\nof %#v", seed, bound, rest, n)
 		}
 		if rest == nil {

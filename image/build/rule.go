@@ -176,8 +176,8 @@ func checkStage(s *ir.Stage, keys int) error {
 // readsOf is, for each stage, the fields of its event that later stages read, in ascending order.
 func readsOf(r *ir.Rule) (reads [][]event.FieldID, err error) {
 	reads = make([][]event.FieldID, len(r.Stages))
-	for i, s := range stagesOf(r) {
-		visit(ir.Simplify(s.Cond), func(ir.Node) {}, func(v ir.Value) {
+	for i, s := range r.Conditions() {
+		for _, v := range ir.Values(ir.Simplify(s.Cond)) {
 			switch {
 			case v.Stage == ir.Own:
 			case s == r.Until:
@@ -192,7 +192,7 @@ func readsOf(r *ir.Rule) (reads [][]event.FieldID, err error) {
 					err = fmt.Errorf("step %d: later steps read %d of its fields (max %d)", v.Stage+1, n, limits.ReadsMax)
 				}
 			}
-		})
+		}
 	}
 	return reads, err
 }

@@ -1,32 +1,15 @@
 package agree
 
 import (
-	"bufio"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/kestrel-detection/kestrel/eql"
+	"github.com/kestrel-detection/kestrel/internal/corpus"
 )
-
-// corpusDir holds public conformance cases; it is not part of the repository.
-const corpusDir = "../../../shared/corpus/conformance"
-
-// conformanceCase is a query with the events it finds.
-type conformanceCase struct {
-	ID            string `json:"id"`
-	Query         string `json:"query"`
-	Dataset       string `json:"dataset"`
-	Expected      []int  `json:"expected_event_ids"`
-	CaseSensitive *bool  `json:"case_sensitive"`
-	ExpectError   bool   `json:"expect_error"`
-}
 
 // mapping says how the fields of a dataset are called on a device: any field of the kind will do.
 type mapping struct {
@@ -57,35 +40,10 @@ var mappings = map[string]mapping{
 		}},
 }
 
-func readCases(t *testing.T, suite string) []conformanceCase {
-	t.Helper()
-	f, err := os.Open(filepath.Join(corpusDir, suite+".jsonl"))
-	if errors.Is(err, fs.ErrNotExist) {
-		t.Skipf("no corpus beside the repository: %v", err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	var list []conformanceCase
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		var c conformanceCase
-		if err := json.Unmarshal(lines.Bytes(), &c); err != nil {
-			t.Fatal(err)
-		}
-		list = append(list, c)
-	}
-	return list
-}
-
 // dataset gives the events of a dataset under the names of the device's fields, and their ids.
-func (m *mapping) dataset(t *testing.T, name string) (lines []byte, ids []int) {
+func (m *mapping) dataset(t *testing.T, name string) (lines []byte, ids []int64) {
 	t.Helper()
-	src, err := os.ReadFile(filepath.Join(corpusDir, "datasets", name+".ndjson"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(src)) {
+	for line := range strings.Lines(string(corpus.Read(t, corpus.Dataset(t, name)))) {
 		var ev map[string]any
 		d := json.NewDecoder(strings.NewReader(line))
 		d.UseNumber()
@@ -105,7 +63,7 @@ func (m *mapping) dataset(t *testing.T, name string) (lines []byte, ids []int) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ids = append(ids, int(id))
+		ids = append(ids, id)
 		b, err := json.Marshal(out)
 		if err != nil {
 			t.Fatal(err)
@@ -167,7 +125,7 @@ func TestConformance(t *testing.T) {
 	for _, suite := range []string{"es_queries", "es_additional", "es_date", "es_missing_events"} {
 		t.Run(suite, func(t *testing.T) {
 			agree, refused := 0, make(map[string]int)
-			for _, c := range readCases(t, suite) {
+			for _, c := range corpus.Cases(t, suite) {
 				m, ok := mappings[c.Dataset]
 				if !ok || c.ExpectError {
 					refused["no mapping of "+c.Dataset]++
@@ -191,7 +149,7 @@ func TestConformance(t *testing.T) {
 }
 
 // conform runs one case, or says why it cannot be run.
-func (m *mapping) conform(t *testing.T, c *conformanceCase) (why string) {
+func (m *mapping) conform(t *testing.T, c *corpus.Case) (why string) {
 	q, ds := eql.Parse(c.ID, []byte(c.Query), eql.Elastic)
 	if ds.HasErrors() {
 		t.Errorf("%s: %v", c.ID, ds)
@@ -215,13 +173,13 @@ func (m *mapping) conform(t *testing.T, c *conformanceCase) (why string) {
 	if !ok {
 		return "pipes"
 	}
-	var flat []int
+	var flat []int64
 	for _, match := range got {
 		for _, n := range match {
 			flat = append(flat, ids[n-1])
 		}
 	}
-	want := slices.DeleteFunc(slices.Clone(c.Expected), func(id int) bool { return id == -1 })
+	want := slices.DeleteFunc(slices.Clone(c.IDs), func(id int64) bool { return id == -1 })
 	if !slices.Equal(flat, want) {
 		t.Errorf("%s: found %v, expected %v\n%s", c.ID, flat, want, c.Query)
 	}

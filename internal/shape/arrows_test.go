@@ -76,6 +76,7 @@ var arrows = map[string]arrow{
 	"cross/vm/init":       {may: "cross/vm/plan", host: true},
 	"cross/vm/plan":       {host: true},
 	"internal/agree":      {host: true},
+	"internal/corpus":     {host: true},
 	"internal/shape":      {host: true},
 	"internal/mallocs":    {host: true},
 	"internal/testreport": {host: true},

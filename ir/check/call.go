@@ -177,7 +177,7 @@ func (c *checker) argument(f *function, i int, o *operand) (ir.Expr, bool) {
 		c.errorf(o.src.Range(), hint, "%s: %s must be %s, %s", f.signature(), p.name, wantNames[p.want], c.is(o))
 	}
 	if f.fn == ir.FnNumber && i == 1 && o.lit && good {
-		if base, _ := number(o.value()); base < baseMin || base > baseMax {
+		if base, _ := ir.Number(o.value()); base < baseMin || base > baseMax {
 			c.errorf(o.src.Range(), "", "%s: %s must be %d to %d", f.signature(), p.name, baseMin, baseMax)
 			good = false
 		}

@@ -2,16 +2,13 @@ package check_test
 
 import (
 	"encoding/json"
-	"errors"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/kestrel-detection/kestrel/eql"
+	"github.com/kestrel-detection/kestrel/internal/corpus"
 	"github.com/kestrel-detection/kestrel/ir"
 	"github.com/kestrel-detection/kestrel/ir/check"
 )
@@ -20,7 +17,7 @@ import (
 // put into a comparison that must come to true, and what Elasticsearch refuses must be refused.
 func TestCorpusValues(t *testing.T) {
 	values, refused := 0, 0
-	for _, c := range slices.Concat(readCorpus(t, "conformance/es_fold.jsonl"), readCorpus(t, "conformance/es_string_functions.jsonl")) {
+	for _, c := range slices.Concat(corpus.Cases(t, "es_fold"), corpus.Cases(t, "es_string_functions")) {
 		if c.Unsupported {
 			continue
 		}
@@ -101,32 +98,6 @@ func onDevice(query string) (text string, ok bool) {
 	return text, ok && !strings.ContainsAny(query, "`")
 }
 
-// typedCase is a query that Elasticsearch accepts.
-type typedCase struct {
-	ID, Query string
-	Level     string // "syntax": its type checker may refuse it all the same
-}
-
-func readTyped(t *testing.T, file string) []typedCase {
-	t.Helper()
-	src, err := os.ReadFile(filepath.Join(corpusDir, file))
-	if errors.Is(err, fs.ErrNotExist) {
-		t.Skipf("no corpus beside the repository: %v", err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	var list []typedCase
-	for line := range strings.Lines(string(src)) {
-		var c typedCase
-		if err := json.Unmarshal([]byte(line), &c); err != nil {
-			t.Fatal(err)
-		}
-		list = append(list, c)
-	}
-	return list
-}
-
 // refusedForRules are the reasons for which rules do not take what Elasticsearch does: the forms of hunts, and the
 // comparisons of fields that its analysis lets through and its execution refuses.
 var refusedForRules = []string{"is not for rules", "compares with constants only"}
@@ -135,11 +106,11 @@ var refusedForRules = []string{"is not for rules", "compares with constants only
 // fields of the device.
 func TestCorpusTypes(t *testing.T) {
 	for _, suite := range []struct {
-		file string
+		name string
 		most int // that may be refused for the reasons above
-	}{{"conformance/es_translator.jsonl", 3}, {"conformance/es_accept.jsonl", 20}} {
+	}{{"es_translator", 3}, {"es_accept", 20}} {
 		good, refused, unmapped := 0, 0, 0
-		for _, c := range readTyped(t, suite.file) {
+		for _, c := range corpus.Cases(t, suite.name) {
 			if c.Level == "syntax" {
 				continue
 			}
@@ -162,9 +133,9 @@ func TestCorpusTypes(t *testing.T) {
 			refused++
 		}
 		t.Logf("%s: %d type-check, %d are refused for rules, %d have fields that no field of the device stands for",
-			suite.file, good, refused, unmapped)
+			suite.name, good, refused, unmapped)
 		if refused > suite.most || good == 0 {
-			t.Errorf("%s: %d refused (max %d)", suite.file, refused, suite.most)
+			t.Errorf("%s: %d refused (max %d)", suite.name, refused, suite.most)
 		}
 	}
 }

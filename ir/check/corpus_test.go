@@ -1,12 +1,6 @@
 package check_test
 
 import (
-	"bufio"
-	"encoding/json"
-	"errors"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -14,48 +8,10 @@ import (
 
 	"github.com/kestrel-detection/kestrel/eql"
 	"github.com/kestrel-detection/kestrel/event"
+	"github.com/kestrel-detection/kestrel/internal/corpus"
 	"github.com/kestrel-detection/kestrel/ir"
 	"github.com/kestrel-detection/kestrel/ir/check"
 )
-
-// corpusDir holds public rules and conformance cases; it is not part of the repository.
-const corpusDir = "../../../shared/corpus"
-
-type corpusCase struct {
-	ID           string `json:"id"`
-	Query        string `json:"query"`
-	Expression   string `json:"expression"`
-	Expected     any    `json:"expected"`
-	ExpectedNull bool   `json:"expected_null"`
-	ExpectError  bool   `json:"expect_error"`
-	Unsupported  bool   `json:"es_unsupported"`
-}
-
-func readCorpus(t *testing.T, file string) []corpusCase {
-	t.Helper()
-	f, err := os.Open(filepath.Join(corpusDir, file))
-	if errors.Is(err, fs.ErrNotExist) {
-		t.Skipf("no corpus beside the repository: %v", err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	var out []corpusCase
-	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, 4*eql.MaxSourceBytes)
-	for lines.Scan() {
-		var c corpusCase
-		if err := json.Unmarshal(lines.Bytes(), &c); err != nil {
-			t.Fatalf("%s: %v", file, err)
-		}
-		out = append(out, c)
-	}
-	if err := lines.Err(); err != nil {
-		t.Fatal(err)
-	}
-	return out
-}
 
 // reasonNames cut out of a message what differs from rule to rule.
 var reasonNames = regexp.MustCompile(`"[^"]*"|\([^)]*\)| [a-z_]+\.[A-Za-z_.]+`)
@@ -78,27 +34,24 @@ func whyLeftOut(field string) string {
 	return ""
 }
 
-// linuxRules are the files of the corpus whose rules are for Linux, refusedMax how many of the rules of all may be refused
-// for a field or category: 3 %.
-var linuxRules = []struct {
-	file string
-	d    eql.Dialect
-}{{"rules/linux_detection_rules.jsonl", eql.Elastic}, {"rules/linux_protections_artifacts.jsonl", eql.Kestrel},
-	{"rules/linux_other.jsonl", eql.Elastic}}
-
+// refusedMax is how many of the rules for Linux may be refused for a field or category: 3 %.
 const refusedMax = 12
 
 // TestCorpusRules counts how many of the public Linux rules this version takes, and what the others need, by the first
 // thing that is said of each. A rule that is refused for its fields names only such as are left out on purpose.
 func TestCorpusRules(t *testing.T) {
 	refused := 0
-	for _, set := range linuxRules {
+	for _, set := range corpus.Linux {
+		d, err := eql.ParseDialect(set.Dialect)
+		if err != nil {
+			t.Fatal(err)
+		}
 		good, warned, reasons := 0, 0, make(map[string]int)
-		cases := readCorpus(t, set.file)
+		cases := corpus.Rules(t, set.Name)
 		for _, c := range cases {
-			q, parsed := eql.Parse(c.ID, []byte(c.Query), set.d)
+			q, parsed := eql.Parse(c.ID, []byte(c.Query), d)
 			if parsed.HasErrors() {
-				t.Errorf("%s %s does not parse: %v", set.file, c.ID, parsed)
+				t.Errorf("%s %s does not parse: %v", set.Name, c.ID, parsed)
 			}
 			_, ds := check.Rule(q, parsed, nil)
 			if !ds.HasErrors() {
@@ -115,7 +68,7 @@ func TestCorpusRules(t *testing.T) {
 				t.Logf("%s is refused for %s: %s", c.ID, strings.Join(fields, ", "), whyLeftOut(fields[0]))
 			}
 		}
-		t.Logf("%s: %d of %d rules compile, %d of these with warnings", set.file, good, len(cases), warned)
+		t.Logf("%s: %d of %d rules compile, %d of these with warnings", set.Name, good, len(cases), warned)
 		logSorted(t, reasons, 12)
 	}
 	if refused > refusedMax {
@@ -150,13 +103,6 @@ func schemaErrors(t *testing.T, id string, ds eql.Diagnostics) (fields []string,
 // TestCorpusFields: every field that a Linux rule of the corpus names, its held-back part included, is in the schema or
 // left out on purpose.
 func TestCorpusFields(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join(corpusDir, "rules/stats.json"))
-	if errors.Is(err, fs.ErrNotExist) {
-		t.Skipf("no corpus beside the repository: %v", err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
 	type set struct {
 		Fields     map[string]int `json:"fields"`
 		Categories map[string]int `json:"event_categories"`
@@ -165,9 +111,7 @@ func TestCorpusFields(t *testing.T) {
 		Core  set `json:"linux_core"`
 		Other set `json:"linux_other"`
 	}
-	if err := json.Unmarshal(text, &stats); err != nil {
-		t.Fatal(err)
-	}
+	corpus.JSON(t, corpus.Path(t, "rules/stats.json"), &stats)
 	if len(stats.Core.Fields) == 0 || len(stats.Other.Fields) == 0 {
 		t.Fatal("no fields in the statistics")
 	}
@@ -218,7 +162,7 @@ func logSorted(t *testing.T, counts map[string]int, most int) {
 // take yet is counted; what it takes must come to the same truth.
 func TestCorpusFolding(t *testing.T) {
 	taken, refused := 0, 0
-	for _, c := range slices.Concat(readCorpus(t, "conformance/es_fold.jsonl"), readCorpus(t, "conformance/es_string_functions.jsonl")) {
+	for _, c := range slices.Concat(corpus.Cases(t, "es_fold"), corpus.Cases(t, "es_string_functions")) {
 		want, isBool := c.Expected.(bool)
 		if c.ExpectError || c.Unsupported || !isBool && !c.ExpectedNull {
 			continue

@@ -104,8 +104,8 @@ func (c *checker) nullTest(at eql.Span, o *operand, op ir.Cmp) ir.Node {
 }
 
 func (c *checker) compareConst(at eql.Span, op ir.Cmp, l, r *operand) ir.Node {
-	a, aNumber := number(l.value())
-	b, bNumber := number(r.value())
+	a, aNumber := ir.Number(l.value())
+	b, bNumber := ir.Number(r.value())
 	switch {
 	case aNumber && bNumber:
 		ai, aInt := l.value().(int64)

@@ -102,25 +102,31 @@ func sound(r *ir.Rule) error {
 }
 
 // soundNode checks the fields that a condition of stage at reads.
-func soundNode(n ir.Node, r *ir.Rule, at int) error {
+func soundNode(n ir.Node, r *ir.Rule, at int) (err error) {
+	ir.Walk(n, func(n ir.Node) bool {
+		if err == nil {
+			err = soundTest(n, r)
+		}
+		return err == nil
+	}, func(x ir.Expr) bool {
+		if err == nil {
+			err = soundValue(x, r, at)
+		}
+		return err == nil
+	})
+	return err
+}
+
+// soundTest checks a condition by itself, without the values and conditions that it is made of.
+func soundTest(n ir.Node, r *ir.Rule) error {
 	switch n := n.(type) {
-	case ir.And:
-		return each(n.Args, func(a ir.Node) error { return soundNode(a, r, at) })
-	case ir.Or:
-		return each(n.Args, func(a ir.Node) error { return soundNode(a, r, at) })
-	case ir.Not:
-		return soundNode(n.Arg, r, at)
-	case ir.Test:
-		return soundExpr(n.X, r, at)
-	case ir.IsNull:
-		return soundExpr(n.X, r, at)
+	case ir.And, ir.Or, ir.Not, ir.Test, ir.IsNull, ir.Const:
+		return nil
 	case ir.Lineage:
 		if len(n.Event.Keys) > 0 || n.Event.Runs > 0 || n.Event.Missing {
 			return fmt.Errorf("lineage of more than an event")
 		}
 		return soundNode(n.Event.Cond, r, 0)
-	case ir.Const:
-		return nil
 	case ir.Present:
 		return soundField(n.Field)
 	case ir.StringTest:
@@ -168,8 +174,8 @@ func soundNumber(f event.FieldID) error {
 	return soundField(f)
 }
 
-// soundExpr checks that a value reads what is there: steps before this one that take events.
-func soundExpr(x ir.Expr, r *ir.Rule, at int) error {
+// soundValue checks that a value reads what is there: steps before this one that take events.
+func soundValue(x ir.Expr, r *ir.Rule, at int) error {
 	switch x := x.(type) {
 	case ir.Value:
 		if x.Stage != ir.Own && (x.Stage < 0 || x.Stage >= at || r.Stages[x.Stage].Missing) {
@@ -186,25 +192,14 @@ func soundExpr(x ir.Expr, r *ir.Rule, at int) error {
 		if x.Fn >= ir.Fns {
 			return fmt.Errorf("operation %d", x.Fn)
 		}
-		return each(x.Args, func(a ir.Expr) error { return soundExpr(a, r, at) })
+		return nil
 	case ir.Match:
 		if len(x.Patterns) == 0 {
 			return fmt.Errorf("a match without patterns")
 		}
-		return soundExpr(x.X, r, at)
-	case ir.InNet:
-		return soundExpr(x.X, r, at)
-	case ir.Cond:
-		return soundNode(x.Node, r, at)
+		return nil
+	case ir.InNet, ir.Cond:
+		return nil
 	}
 	return fmt.Errorf("unexpected %T", x)
-}
-
-func each[T any](list []T, check func(T) error) error {
-	for _, x := range list {
-		if err := check(x); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -302,8 +302,8 @@ func (m *matcher) constant(v *operand) ir.Node {
 		c.errorf(at, "", "%s takes text", m.op.Op)
 		return never
 	}
-	a, aNumber := number(l)
-	b, bNumber := number(v.value())
+	a, aNumber := ir.Number(l)
+	b, bNumber := ir.Number(v.value())
 	if aNumber && bNumber {
 		return truth(a == b)
 	}

@@ -55,46 +55,20 @@ const small = 60
 type size struct{ parts, arrays int }
 
 func measure(n ir.Node) (s size) {
-	switch n := n.(type) {
-	case ir.And:
-		return sum(n.Args, measure)
-	case ir.Or:
-		return sum(n.Args, measure)
-	case ir.Not:
-		return measure(n.Arg)
-	case ir.Test:
-		s = measureValue(n.X)
-	case ir.IsNull:
-		s = measureValue(n.X)
-	}
-	s.parts++
-	return s
-}
-
-func measureValue(x ir.Expr) (s size) {
-	switch x := x.(type) {
-	case ir.Value:
-		if x.Field.Kind() == event.KindStrings {
-			s.arrays = 1
+	ir.Walk(n, func(n ir.Node) bool {
+		switch n.(type) {
+		case ir.And, ir.Or, ir.Not:
+		default:
+			s.parts++
 		}
-	case ir.Op:
-		s = sum(x.Args, measureValue)
-	case ir.Match:
-		s = measureValue(x.X)
-	case ir.InNet:
-		s = measureValue(x.X)
-	case ir.Cond:
-		s = measure(x.Node)
-	}
-	s.parts++
-	return s
-}
-
-func sum[T any](list []T, measure func(T) size) (s size) {
-	for _, x := range list {
-		m := measure(x)
-		s.parts, s.arrays = s.parts+m.parts, s.arrays+m.arrays
-	}
+		return true
+	}, func(x ir.Expr) bool {
+		s.parts++
+		if v, ok := x.(ir.Value); ok && v.Field.Kind() == event.KindStrings {
+			s.arrays++
+		}
+		return true
+	})
 	return s
 }
 
@@ -111,45 +85,8 @@ func (c *checker) later(at eql.Span, cond ir.Node) {
 	if and, ok := cond.(ir.And); ok {
 		conjuncts = and.Args
 	}
-	conjuncts = slices.DeleteFunc(slices.Clone(conjuncts), func(n ir.Node) bool { return !readsLater(n) })
+	conjuncts = slices.DeleteFunc(slices.Clone(conjuncts), func(n ir.Node) bool { return !ir.IsLater(n) })
 	if len(conjuncts) > 0 {
 		c.program(at, ir.And{Args: conjuncts})
 	}
-}
-
-// readsLater tells conditions that are known only when a step's turn has come: of earlier events and of lineage.
-func readsLater(n ir.Node) bool {
-	switch n := n.(type) {
-	case ir.And:
-		return slices.ContainsFunc(n.Args, readsLater)
-	case ir.Or:
-		return slices.ContainsFunc(n.Args, readsLater)
-	case ir.Not:
-		return readsLater(n.Arg)
-	case ir.IsTrue:
-		return readsLater(n.Arg)
-	case ir.Test:
-		return valueLater(n.X)
-	case ir.IsNull:
-		return valueLater(n.X)
-	case ir.Lineage:
-		return true
-	}
-	return false
-}
-
-func valueLater(x ir.Expr) bool {
-	switch x := x.(type) {
-	case ir.Value:
-		return x.Stage != ir.Own
-	case ir.Op:
-		return slices.ContainsFunc(x.Args, valueLater)
-	case ir.Match:
-		return valueLater(x.X)
-	case ir.InNet:
-		return valueLater(x.X)
-	case ir.Cond:
-		return readsLater(x.Node)
-	}
-	return false
 }

@@ -1,8 +1,6 @@
 package check
 
 import (
-	"math"
-	"math/big"
 	"strconv"
 	"strings"
 
@@ -251,70 +249,28 @@ func (c *checker) notNumber(o *operand) {
 }
 
 func isZero(v any) bool {
-	n, _ := number(v)
+	n, _ := ir.Number(v)
 	return n == 0
 }
 
 // constant folds arithmetic of constants, so that what has no value is an error and not null in every event.
 func (c *checker) constant(x eql.Expr, fn ir.Fn, l, r any) operand {
-	a, aInt := l.(int64)
-	b, bInt := r.(int64)
 	if isZero(r) && (fn == ir.FnDiv || fn == ir.FnMod) {
 		c.errorf(x.Range(), "", "division by zero")
 		return wrongOperand(x)
 	}
-	if !aInt || !bInt {
-		p, _ := number(l)
-		q, _ := number(r)
-		v := floatArithmetic(fn, p, q)
-		if math.IsInf(v, 0) || math.IsNaN(v) {
-			c.errorf(x.Range(), "", "the value is too large")
-			return wrongOperand(x)
-		}
+	v := ir.Apply(fn, false, []any{l, r})
+	if v != nil {
 		return literal(x, v)
 	}
-	v := new(big.Int)
-	switch p, q := big.NewInt(a), big.NewInt(b); fn {
-	case ir.FnAdd:
-		v.Add(p, q)
-	case ir.FnSub:
-		v.Sub(p, q)
-	case ir.FnMul:
-		v.Mul(p, q)
-	case ir.FnDiv:
-		v.Quo(p, q)
-	default:
-		v.Rem(p, q)
-	}
-	if !v.IsInt64() {
+	_, leftInt := l.(int64)
+	_, rightInt := r.(int64)
+	if leftInt && rightInt {
 		c.errorf(x.Range(), "", "the value does not fit 64 bits")
-		return wrongOperand(x)
+	} else {
+		c.errorf(x.Range(), "", "the value is too large")
 	}
-	return literal(x, v.Int64())
-}
-
-func floatArithmetic(fn ir.Fn, a, b float64) float64 {
-	switch fn {
-	case ir.FnAdd:
-		return a + b
-	case ir.FnSub:
-		return a - b
-	case ir.FnMul:
-		return a * b
-	case ir.FnDiv:
-		return a / b
-	}
-	return math.Mod(a, b)
-}
-
-func number(v any) (float64, bool) {
-	switch v := v.(type) {
-	case int64:
-		return float64(v), true
-	case float64:
-		return v, true
-	}
-	return 0, false
+	return wrongOperand(x)
 }
 
 // text is an operand as a text function takes it; ok is false when it is none.

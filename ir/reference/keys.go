@@ -41,71 +41,16 @@ func joinKeys(keys []ir.Key, ev *event.Event) []string {
 	return list
 }
 
-// walk calls visit for a condition or value and for all that it is made of, without what a lineage test says of other
-// events.
-func walk(n any, visit func(any)) {
-	visit(n)
-	switch n := n.(type) {
-	case ir.And:
-		for _, a := range n.Args {
-			walk(a, visit)
-		}
-	case ir.Or:
-		for _, a := range n.Args {
-			walk(a, visit)
-		}
-	case ir.Not:
-		walk(n.Arg, visit)
-	case ir.IsTrue:
-		walk(n.Arg, visit)
-	case ir.Test:
-		walk(n.X, visit)
-	case ir.IsNull:
-		walk(n.X, visit)
-	case ir.Op:
-		for _, a := range n.Args {
-			walk(a, visit)
-		}
-	case ir.Match:
-		walk(n.X, visit)
-	case ir.InNet:
-		walk(n.X, visit)
-	case ir.Cond:
-		walk(n.Node, visit)
-	}
-}
-
-// conditions are the stages of a rule, until among them.
-func conditions(r *ir.Rule) (list []*ir.Stage) {
-	for i := range r.Stages {
-		list = append(list, &r.Stages[i])
-	}
-	if r.Until != nil {
-		list = append(list, r.Until)
-	}
-	return list
-}
-
 // stagesRead are the stages whose events the conditions of a rule read.
 func stagesRead(r *ir.Rule) (list []int) {
-	for _, st := range conditions(r) {
+	for _, st := range r.Conditions() {
 		// What no event could make a difference to is not read: the same rule must have the same states everywhere.
-		walk(ir.Simplify(st.Cond), func(n any) {
-			if v, ok := n.(ir.Value); ok && v.Stage != ir.Own {
+		for _, v := range ir.Values(ir.Simplify(st.Cond)) {
+			if v.Stage != ir.Own {
 				list = append(list, v.Stage)
 			}
-		})
-	}
-	return list
-}
-
-// lineageTests are the tests of lineage in a condition.
-func lineageTests(cond ir.Node) (list []ir.Lineage) {
-	walk(cond, func(n any) {
-		if l, ok := n.(ir.Lineage); ok {
-			list = append(list, l)
 		}
-	})
+	}
 	return list
 }
 

@@ -21,7 +21,7 @@ func newLineage(rules []ir.Rule) *lineage {
 	l := &lineage{names: make(map[*ir.Stage]string), conds: make(map[string]*ir.Stage), seen: make(map[string]map[uint64]bool),
 		parent: make(map[uint64]uint64)}
 	for i := range rules {
-		for _, st := range conditions(&rules[i]) {
+		for _, st := range rules[i].Conditions() {
 			l.collect(st.Cond)
 		}
 	}
@@ -30,7 +30,8 @@ func newLineage(rules []ir.Rule) *lineage {
 
 // collect notes the conditions inside a condition's tests of lineage, and those inside these.
 func (l *lineage) collect(cond ir.Node) {
-	for _, n := range lineageTests(cond) {
+	// As on a device, a test that decides nothing asks for no process to be noted.
+	for _, n := range ir.Lineages(ir.Simplify(cond)) {
 		name := l.nameOf(n.Event)
 		if l.conds[name] == nil {
 			l.conds[name], l.seen[name] = n.Event, make(map[uint64]bool)
@@ -110,7 +111,7 @@ func (l *lineage) holds(n ir.Lineage, ev *event.Event) bool {
 func (l *lineage) verdicts(cond ir.Node, ev *event.Event) func(ir.Lineage) bool {
 	list := make(map[string]bool)
 	name := func(n ir.Lineage) string { return unique(fmt.Sprint(n.Rel), l.nameOf(n.Event)) }
-	for _, n := range lineageTests(cond) {
+	for _, n := range ir.Lineages(cond) {
 		list[name(n)] = l.holds(n, ev)
 	}
 	return func(n ir.Lineage) bool { return list[name(n)] }

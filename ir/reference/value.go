@@ -3,6 +3,7 @@ package reference
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/kestrel-detection/kestrel/dfa/build"
@@ -63,31 +64,16 @@ func combinations(x ir.Expr, env *Env, each func(any)) {
 }
 
 // arraysOf lists the arrays that an expression reads, each once. Conditions inside it go through theirs by themselves.
-func arraysOf(x ir.Expr) []ir.Value {
-	var list []ir.Value
-	switch x := x.(type) {
-	case ir.Value:
-		if x.Field.Kind() == event.KindStrings {
-			list = append(list, x)
+func arraysOf(x ir.Expr) (list []ir.Value) {
+	ir.WalkExpr(x, nil, func(x ir.Expr) bool {
+		v, ok := x.(ir.Value)
+		if ok && v.Field.Kind() == event.KindStrings && !slices.Contains(list, v) {
+			list = append(list, v)
 		}
-	case ir.Op:
-		for _, a := range x.Args {
-			list = append(list, arraysOf(a)...)
-		}
-	case ir.Match:
-		list = arraysOf(x.X)
-	case ir.InNet:
-		list = arraysOf(x.X)
-	}
-	seen := make(map[ir.Value]bool)
-	var once []ir.Value
-	for _, v := range list {
-		if !seen[v] {
-			once = append(once, v)
-		}
-		seen[v] = true
-	}
-	return once
+		_, isCond := x.(ir.Cond)
+		return !isCond
+	})
+	return list
 }
 
 func elementsOf(v ir.Value, env *Env) ([]any, bool) {

@@ -55,13 +55,12 @@ func (s *state) last() uint64 { return s.events[len(s.events)-1] }
 
 func newTrack(r *ir.Rule) *track {
 	t := &track{rule: r, keepFrom: len(r.Stages), quiet: make(map[string]uint64), copies: r.Suppress != nil}
-	reads := func(v ir.Value) {
-		if v.Stage != ir.Own {
-			t.keepFrom, t.copies = min(t.keepFrom, v.Stage), true
-		}
-	}
 	for _, s := range r.Stages {
-		walkNode(s.Cond, reads, nil)
+		for _, v := range ir.Values(s.Cond) {
+			if v.Stage != ir.Own {
+				t.keepFrom, t.copies = min(t.keepFrom, v.Stage), true
+			}
+		}
 	}
 	if r.Form == ir.FormSequence {
 		for s := range r.Stages {
@@ -427,16 +426,12 @@ func copyOf(ev *event.Event) *event.Event {
 
 // lineages adds the lineage tests of a rule to those that are asked of the interpreter.
 func (x *Explainer) lineages(r *ir.Rule) {
-	add := func(n ir.Lineage) {
-		if x.probeOf(n) < 0 {
-			x.probes = append(x.probes, n)
+	for _, s := range r.Conditions() {
+		for _, n := range ir.Lineages(s.Cond) {
+			if x.probeOf(n) < 0 {
+				x.probes = append(x.probes, n)
+			}
 		}
-	}
-	for _, s := range r.Stages {
-		walkNode(s.Cond, nil, add)
-	}
-	if r.Until != nil {
-		walkNode(r.Until.Cond, nil, add)
 	}
 }
 

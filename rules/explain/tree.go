@@ -48,7 +48,7 @@ func (t *tree) node(n ir.Node) *Node {
 	}
 	switch n := n.(type) {
 	case ir.And:
-		args := flatAnd(nil, n)
+		args := flat[ir.And](n)
 		out.Text, out.score = "and", 0
 		t.args(out, args, ir.True)
 		for _, a := range args {
@@ -56,7 +56,7 @@ func (t *tree) node(n ir.Node) *Node {
 		}
 	case ir.Or:
 		out.Text, out.score = "or", t.score(n)
-		t.args(out, flatOr(nil, n), ir.False)
+		t.args(out, flat[ir.Or](n), ir.False)
 	case ir.Not:
 		arg := n.Arg
 		out.Text = "not"
@@ -73,26 +73,15 @@ func (t *tree) node(n ir.Node) *Node {
 	return out
 }
 
-// flatAnd and flatOr are the parts of a joint, also those of parts joined by the same.
-func flatAnd(list []ir.Node, n ir.Node) []ir.Node {
-	and, ok := n.(ir.And)
-	if !ok {
-		return append(list, n)
-	}
-	for _, a := range and.Args {
-		list = flatAnd(list, a)
-	}
-	return list
-}
-
-func flatOr(list []ir.Node, n ir.Node) []ir.Node {
-	or, ok := n.(ir.Or)
-	if !ok {
-		return append(list, n)
-	}
-	for _, a := range or.Args {
-		list = flatOr(list, a)
-	}
+// flat is the parts of a joint J, also those of parts joined by the same.
+func flat[J ir.Node](n ir.Node) (list []ir.Node) {
+	ir.Walk(n, func(n ir.Node) bool {
+		_, joint := n.(J)
+		if !joint {
+			list = append(list, n)
+		}
+		return joint
+	}, nil)
 	return list
 }
 
@@ -100,7 +89,7 @@ func flatOr(list []ir.Node, n ir.Node) []ir.Node {
 func (t *tree) score(n ir.Node) (score float64) {
 	switch n := n.(type) {
 	case ir.And:
-		args := flatAnd(nil, n)
+		args := flat[ir.And](n)
 		for _, a := range args {
 			score += t.score(a) / float64(len(args))
 		}
@@ -192,18 +181,29 @@ func (t *tree) seen(n ir.Node) string {
 	return "it is " + quote(vs[0])
 }
 
-// values are the fields that computed values read, each once.
+// values are the fields that computed values and the conditions in them read, each once.
 func (t *tree) values(xs ...ir.Expr) string {
 	var parts []string
 	said := make(map[ir.Value]bool)
+	say := func(v ir.Value) {
+		if said[v] || len(parts) >= elementsShown {
+			return
+		}
+		said[v] = true
+		parts = append(parts, t.value(v))
+	}
 	for _, x := range xs {
-		walkExpr(x, func(v ir.Value) {
-			if said[v] || len(parts) >= elementsShown {
-				return
+		ir.WalkExpr(x, func(n ir.Node) bool {
+			if f, ok := ir.FieldOf(n); ok {
+				say(ir.Value{Field: f, Stage: ir.Own})
 			}
-			said[v] = true
-			parts = append(parts, t.value(v))
-		}, nil)
+			return true
+		}, func(x ir.Expr) bool {
+			if v, ok := x.(ir.Value); ok {
+				say(v)
+			}
+			return true
+		})
 	}
 	return strings.Join(parts, ", ")
 }
@@ -262,53 +262,4 @@ func cutText(s string) string {
 		cut--
 	}
 	return s[:cut] + "..."
-}
-
-// walkNode calls value for each field of a computed value in a condition, and lineage for each lineage test.
-func walkNode(n ir.Node, value func(ir.Value), lineage func(ir.Lineage)) {
-	switch n := n.(type) {
-	case ir.And:
-		for _, a := range n.Args {
-			walkNode(a, value, lineage)
-		}
-	case ir.Or:
-		for _, a := range n.Args {
-			walkNode(a, value, lineage)
-		}
-	case ir.Not:
-		walkNode(n.Arg, value, lineage)
-	case ir.IsTrue:
-		walkNode(n.Arg, value, lineage)
-	case ir.Test:
-		walkExpr(n.X, value, lineage)
-	case ir.IsNull:
-		walkExpr(n.X, value, lineage)
-	case ir.Lineage:
-		if lineage != nil {
-			lineage(n)
-		}
-	default:
-		if f, ok := ir.FieldOf(n); ok && value != nil {
-			value(ir.Value{Field: f, Stage: ir.Own})
-		}
-	}
-}
-
-func walkExpr(x ir.Expr, value func(ir.Value), lineage func(ir.Lineage)) {
-	switch x := x.(type) {
-	case ir.Value:
-		if value != nil {
-			value(x)
-		}
-	case ir.Op:
-		for _, a := range x.Args {
-			walkExpr(a, value, lineage)
-		}
-	case ir.Match:
-		walkExpr(x.X, value, lineage)
-	case ir.InNet:
-		walkExpr(x.X, value, lineage)
-	case ir.Cond:
-		walkNode(x.Node, value, lineage)
-	}
 }
