@@ -22,7 +22,7 @@ var leftOut = map[string]string{
 	"http.":             "content of a connection, encrypted or read by a proxy only",
 	"url.":              "the same",
 	"user_agent.":       "the same",
-	"file.Ext.entropy":  "takes the whole content of a file; and the device has no floating point",
+	"file.Ext.entropy":  "takes the whole content of a file",
 }
 
 func whyLeftOut(field string) string {
