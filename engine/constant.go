@@ -126,14 +126,8 @@ func (w *worker) look(k *kept, set uint32, ev *event.Event) {
 		return
 	}
 	k.scanned |= 1 << w.plan.bit[set]
-	before := len(w.hits.List())
-	if w.value(set, ev) {
+	if w.value(set, ev, k) {
 		k.has |= 1 << w.plan.bit[set]
-	}
-	for _, atom := range w.hits.List()[before:] {
-		for _, t := range w.img.TestList[w.img.AtomTests[atom]:w.img.AtomTests[atom+1]] {
-			w.learn(k, t)
-		}
 	}
 }
 

@@ -34,8 +34,9 @@ type worker struct {
 	touched  []uint32 // rules that the event fits
 	nTouched int
 	epoch    uint32
-	text     [textMax]byte // a number or address as it is written
-	own      expr.Context  // what computed values read: this event alone
+	written  [textMax]byte // a number or address
+	values   []found
+	own      expr.Context // what computed values read: this event alone
 	exprs    *expr.Scratch
 	plan     *plan
 	caches   [event.Constants]cache
@@ -55,7 +56,7 @@ func newWorker(img *image.Image, p *plan, own bool) *worker {
 		has: make([]bool, len(img.Fields)), tests: make([]uint32, len(img.Tests)), preds: make([]uint32, len(img.Preds)),
 		cands: make([]uint32, len(img.Preds)), rules: make([]uint32, len(img.Rules)),
 		masks: make([]uint32, len(img.Rules)), touched: make([]uint32, len(img.Rules)),
-		matches: make([]match, max(matchesMin, len(img.Rules))), exprs: img.Exprs.NewScratch(), plan: p,
+		matches: make([]match, max(matchesMin, len(img.Rules))), exprs: img.Exprs.NewScratch(), plan: p, values: make([]found, valuesKept),
 	}
 	for c := event.TypeConstant; c < event.Constants; c++ {
 		w.caches[c] = p.newCache(c)
@@ -74,7 +75,8 @@ func newWorker(img *image.Image, p *plan, own bool) *worker {
 func workerBytes(img *image.Image, p *plan) int {
 	const hitBytes, matchBytes = 8, 12
 	n := img.Atoms()*hitBytes + 5*len(img.Fields) + 4*len(img.Tests) + 8*len(img.Preds) + 12*len(img.Rules) +
-		matchBytes*max(matchesMin, len(img.Rules)) + img.Exprs.ScratchBytes() + p.bytes()
+		matchBytes*max(matchesMin, len(img.Rules)) + img.Exprs.ScratchBytes() + p.bytes() +
+		valuesKept*foundBytes
 	for _, set := range img.Automata {
 		n += set.ScratchBytes()
 	}
@@ -109,7 +111,6 @@ func (w *worker) event(ev *event.Event) {
 	if w.epoch == 0 {
 		w.restart()
 	}
-	w.hits.Reset()
 	w.nCands, w.nTouched = 0, 0
 	w.own.Event = ev
 	img := w.img
@@ -177,51 +178,46 @@ func (w *worker) scan(set uint32, ev *event.Event) {
 		return
 	}
 	w.scanned[set] = w.epoch
-	before := len(w.hits.List())
-	w.has[set] = w.value(set, ev)
-	for _, atom := range w.hits.List()[before:] {
-		for _, t := range w.img.TestList[w.img.AtomTests[atom]:w.img.AtomTests[atom+1]] {
-			w.hold(t)
-		}
-	}
+	w.has[set] = w.value(set, ev, nil)
 }
 
-// value runs a field's automaton over its value, and tells whether the event has it.
-func (w *worker) value(set uint32, ev *event.Event) bool {
+// value runs a field's automaton over its value, and tells whether the event has it. What it finds goes into k, or is of
+// the event when that is nil.
+func (w *worker) value(set uint32, ev *event.Event, k *kept) bool {
 	f := event.FieldID(w.img.Fields[set].Field)
 	switch f.Kind() {
 	case event.KindString:
 		v, ok := ev.Bytes(f)
 		if ok {
-			w.img.Automata[set].Scan(v, w.scratch[set], w.hits)
+			w.text(set, v, k)
 		}
 		return ok
 	case event.KindStrings:
 		v, ok := ev.Bytes(f)
 		if ok {
-			w.elements(set, v)
+			w.elements(set, v, k)
 		}
 		return ok
 	case event.KindIP:
 		v, ok := ev.Bytes(f)
 		if ok {
-			w.img.Automata[set].Scan(appendIP(w.text[:0], v), w.scratch[set], w.hits)
+			w.text(set, appendIP(w.written[:0], v), k)
 		}
 		return ok
 	}
 	v, ok := ev.Int(f)
 	if ok {
-		w.img.Automata[set].Scan(appendNumber(w.text[:0], v, f.Kind()), w.scratch[set], w.hits)
+		w.text(set, appendNumber(w.written[:0], v, f.Kind()), k)
 	}
 	return ok
 }
 
 // elements scans each element of an array.
-func (w *worker) elements(set uint32, v []byte) {
+func (w *worker) elements(set uint32, v []byte, k *kept) {
 	from := 0
 	for i := 0; i <= len(v); i++ {
 		if i == len(v) || v[i] == 0 {
-			w.img.Automata[set].Scan(v[from:i], w.scratch[set], w.hits)
+			w.text(set, v[from:i], k)
 			from = i + 1
 		}
 	}
