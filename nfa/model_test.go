@@ -221,6 +221,9 @@ func (m *model) key(rule int, o *occurrence) (text string, ok bool) {
 }
 
 func (m *model) event(rule int, o *occurrence) {
+	if o.mask&1 == 0 && !slices.ContainsFunc(m.tracks, func(t *modelTrack) bool { return t.rule == rule }) {
+		return // nothing waits for it
+	}
 	key, ok := m.key(rule, o)
 	for stage := len(m.rules[rule].Stages) - 1; stage >= 0; stage-- {
 		switch {

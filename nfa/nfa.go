@@ -75,7 +75,7 @@ type Counters struct {
 	Evicted     uint64 // dropped alive, for want of room
 	Forgotten   uint64 // times of missing stages before the first that were dropped for want of room
 	Refused     uint64 // not begun, since a pool is smaller than one sequence
-	NullKeys    uint64 // events without a value for a join key
+	NullKeys    uint64 // events that mattered to a rule and have no value for a join key
 	KeysCut     uint64 // combinations of array elements over limits.CombosMax
 }
 
@@ -146,7 +146,7 @@ const (
 	stateBytes  = 64
 	timerBytes  = 32
 	nodeBytes   = 8
-	ruleBytes   = 5
+	ruleBytes   = 13
 	// sequencerBytes is the Sequencer itself, of which the keys of an event take most.
 	sequencerBytes = 24 << 10
 )
@@ -202,7 +202,11 @@ func (s *Sequencer) Active() int { return s.active }
 // Event takes an event that fits the stages in mask of a rule that is a sequence or a sample; the bit image.StageUntil
 // is its until condition.
 func (s *Sequencer) Event(rule, mask uint32, ev *event.Event, out Emitter) {
-	if s.forms[rule].flags != 0 {
+	f := &s.forms[rule]
+	if f.live == 0 && mask&f.begins == 0 {
+		return // nothing waits for it: a step behind the first may fit every event
+	}
+	if f.flags != 0 {
 		s.formed(rule, mask, ev, out)
 		return
 	}

@@ -213,8 +213,10 @@ func (s *Sequencer) addEvidence(st, t int32, stage uint8, ev *event.Event) bool 
 // form is what the Sequencer knows of a rule beforehand. Plain sequences have no flags and a path of their own.
 type form struct {
 	flags       uint8
-	first, last uint8 // the stages that are not missing: the first and the last of them
-	keep        uint8 // from this stage on states wait side by side
+	first, last uint8  // the stages that are not missing: the first and the last of them
+	keep        uint8  // from this stage on states wait side by side
+	live        uint32 // tracks of the rule
+	begins      uint32 // stages, as bits, whose events matter when the rule has no track
 }
 
 // Flags of a form.
@@ -256,6 +258,10 @@ func formOf(img *image.Image, r *image.Rule) form {
 	}
 	if int(f.last) < n-1 {
 		f.flags |= formTrailing
+	}
+	f.begins = 1<<(f.first+1) - 1
+	if f.flags&formSample != 0 {
+		f.begins = 1<<n - 1
 	}
 	if r.Flags&image.RuleUntil != 0 {
 		if img.Stages[int(r.Stages)+n].Later != 0 {

@@ -32,6 +32,7 @@ func (s *Sequencer) newTrack(rule uint32, h uint64, k *key, now uint64) int32 {
 			return none
 		}
 	}
+	s.forms[rule].live++
 	tr := &s.tracks[t]
 	s.freeTrack = tr.bucketNext
 	bucket := &s.buckets[h&s.mask]
@@ -84,6 +85,7 @@ func (s *Sequencer) freeIfEmpty(t int32) {
 func (s *Sequencer) freeTrackOf(t int32) {
 	s.unlink(t)
 	tr := &s.tracks[t]
+	s.forms[tr.rule].live--
 	if head := &s.buckets[tr.hash&s.mask]; *head == t+1 {
 		*head = tr.bucketNext + 1
 	} else {
