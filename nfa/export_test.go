@@ -69,9 +69,23 @@ func (s *Sequencer) Check() error {
 			return fmt.Errorf("state %d is there %d times", i, states[i])
 		}
 	}
+	refs := make([]int, len(s.texts))
 	for n := range s.usedNodes {
 		if nodes[n] != 1 {
-			return fmt.Errorf("evidence %d is there %d times", n, nodes[n])
+			return fmt.Errorf("node %d is there %d times", n, nodes[n])
+		}
+		refs[s.nodes[n].text]++
+	}
+	for n := s.freeNode; n != none; n = s.nodes[n].next {
+		refs[s.nodes[n].text]--
+	}
+	free := make([]bool, len(s.texts))
+	for n := s.freeText; n != none; n = s.texts[n].next {
+		free[n] = true
+	}
+	for n := range s.usedTexts {
+		if want := int(s.texts[n].refs); refs[n] != want || free[n] != (want == 0) {
+			return fmt.Errorf("evidence %d has %d nodes, and says %d; free %v", n, refs[n], want, free[n])
 		}
 	}
 	for i := 1; i < s.nTimers; i++ {
@@ -100,6 +114,7 @@ const (
 	_ = -uint(unsafe.Sizeof(state{}) - stateBytes)
 	_ = -uint(unsafe.Sizeof(timer{}) - timerBytes)
 	_ = -uint(unsafe.Sizeof(node{}) - nodeBytes)
+	_ = -uint(unsafe.Sizeof(text{}) - textBytes)
 	_ = -uint(unsafe.Sizeof(form{}) + 1 - ruleBytes)
 	_ = uint(sequencerBytes - unsafe.Sizeof(Sequencer{}))
 )

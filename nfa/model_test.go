@@ -45,13 +45,37 @@ func (m *model) states() (n int) {
 	return n
 }
 
-func (m *model) evidence() (n int) {
-	for _, t := range m.tracks {
-		for _, s := range t.states {
-			n += len(s.ids)
+// write makes room for an event in the chain of a state. What is kept of the event itself the chains share, but for one
+// that is in none any more.
+func (m *model) write(t *modelTrack, o *occurrence) bool {
+	count := func(distinct bool) func() int {
+		return func() (n int) {
+			seen := make(map[uint64]bool)
+			for _, t := range m.tracks {
+				for _, s := range t.states {
+					n += len(s.ids)
+					for _, id := range s.ids {
+						seen[id] = true
+					}
+				}
+			}
+			if distinct {
+				return len(seen)
+			}
+			return n
 		}
 	}
-	return n
+	if !m.room(count(false), 4*m.cfg.Evidence, t, o.time) {
+		return false
+	}
+	for _, t := range m.tracks {
+		for _, s := range t.states {
+			if slices.Contains(s.ids, o.id) {
+				return true
+			}
+		}
+	}
+	return m.room(count(true), m.cfg.Evidence, t, o.time)
 }
 
 func (m *model) find(rule int, key string) *modelTrack {
@@ -152,7 +176,7 @@ func (m *model) begin(rule int, key string, o *occurrence) {
 	if m.drop(t, 0) {
 		m.counts.Replaced++
 	}
-	if !m.room(m.states, m.cfg.States, t, o.time) || !m.room(m.evidence, m.cfg.Evidence, t, o.time) {
+	if !m.room(m.states, m.cfg.States, t, o.time) || !m.write(t, o) {
 		m.counts.Refused++
 		m.clean(t)
 		return
@@ -189,7 +213,7 @@ func (m *model) advance(rule int, key string, stage int, o *occurrence) {
 	if m.drop(t, stage) {
 		m.counts.Replaced++
 	}
-	if !m.room(m.evidence, m.cfg.Evidence, t, o.time) {
+	if !m.write(t, o) {
 		m.counts.Evicted++
 		m.evicted[rule] = true
 		m.dropped++

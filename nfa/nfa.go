@@ -112,6 +112,7 @@ type Sequencer struct {
 	tracks  []track
 	states  []state
 	nodes   []node
+	texts   []text
 	slab    []byte            // limits.EvidenceBytesMax each
 	reads   [][]event.FieldID // by stage: fields that later stages read; nil when none does
 	timers  []timer           // a heap
@@ -121,11 +122,16 @@ type Sequencer struct {
 
 	// What was never used is taken in order and what was freed is taken first, so that pages nobody needed are never
 	// touched: a pool costs what it holds.
-	freeTrack, freeState, freeNode    int32
-	usedTracks, usedStates, usedNodes int32
-	newest, oldest                    int32
-	active                            int
-	degraded                          []uint8 // by rule, since its last alert
+	freeTrack, freeState, freeNode, freeText     int32
+	usedTracks, usedStates, usedNodes, usedTexts int32
+	written                                      struct { // the last event whose evidence was written, and where
+		ev   *event.Event
+		id   uint64
+		text int32
+	}
+	newest, oldest int32
+	active         int
+	degraded       []uint8 // by rule, since its last alert
 
 	order [pendingMax]int32 // nodes of the state that Holds or Sequence is about
 	done  Completed
@@ -145,7 +151,8 @@ const (
 	bucketBytes = 8 // four for each, and as many again as there may be up to the next power of two
 	stateBytes  = 64
 	timerBytes  = 32
-	nodeBytes   = 8
+	nodeBytes   = 12
+	textBytes   = 12
 	ruleBytes   = 13
 	// sequencerBytes is the Sequencer itself, of which the keys of an event take most.
 	sequencerBytes = 24 << 10
@@ -155,7 +162,7 @@ const (
 // needs none for them.
 func Bytes(cfg Config, rules int) int {
 	return cfg.Tracks*(trackBytes+bucketBytes) + cfg.States*(stateBytes+timerBytes) +
-		cfg.Evidence*(nodeBytes+limits.EvidenceBytesMax) + rules*ruleBytes + sequencerBytes
+		cfg.Evidence*(nodesPerText*nodeBytes+textBytes+limits.EvidenceBytesMax) + rules*ruleBytes + sequencerBytes
 }
 
 // New carves the pools. slab is memory for the evidence, cfg.Evidence*limits.EvidenceBytesMax bytes that the Sequencer
@@ -170,7 +177,8 @@ func New(img *image.Image, cfg Config, slab []byte) *Sequencer {
 	}
 	s := &Sequencer{
 		img: img, forms: make([]form, len(img.Rules)), buckets: make([]int32, buckets), mask: uint64(buckets - 1),
-		tracks: make([]track, cfg.Tracks), states: make([]state, cfg.States), nodes: make([]node, cfg.Evidence), slab: slab,
+		tracks: make([]track, cfg.Tracks), states: make([]state, cfg.States), nodes: make([]node, cfg.Evidence*nodesPerText), slab: slab,
+		texts:    make([]text, cfg.Evidence),
 		degraded: make([]uint8, len(img.Rules)), newest: none, oldest: none,
 	}
 	for i := range img.Stages {
@@ -191,7 +199,7 @@ func New(img *image.Image, cfg Config, slab []byte) *Sequencer {
 	if waits {
 		s.timers = make([]timer, cfg.States)
 	}
-	s.freeTrack, s.freeState, s.freeNode = none, none, none
+	s.freeTrack, s.freeState, s.freeNode, s.freeText, s.written.text = none, none, none, none, none
 	s.asked.s = s
 	return s
 }

@@ -36,8 +36,9 @@ func (p *Pending) At(stage int) (alert.Evidence, bool) {
 }
 
 func (s *Sequencer) evidence(i int32) alert.Evidence {
-	from := int(i) * limits.EvidenceBytesMax
-	return s.slab[from : from+int(s.nodes[i].len)]
+	t := s.nodes[i].text
+	from := int(t) * limits.EvidenceBytesMax
+	return s.slab[from : from+int(s.texts[t].len)]
 }
 
 // gather collects the evidence of a state for Holds or Sequence.

@@ -46,14 +46,25 @@ type state struct {
 	flags  uint8
 }
 
-// node is the head of a piece of evidence.
+// node is an event in the chain of a state. Several may share a text.
 type node struct {
 	next  int32
-	len   uint16
+	text  int32
 	stage uint8
 }
 
-// A length fits its node.
+// text is a place of the slab: the evidence of one event, for all the nodes that are of it.
+type text struct {
+	refs uint32
+	next int32 // of the free list
+	len  uint16
+}
+
+// nodesPerText is how many chains an event may be in for each that finds no room: with a few hundred rules the execution of
+// a program begins a handful of sequences.
+const nodesPerText = 4
+
+// A length fits its text.
 const _ = uint(1<<16 - 1 - limits.EvidenceBytesMax)
 
 // alive tells the states that are sequences in the making from those that only serve others.
@@ -141,9 +152,20 @@ func (s *Sequencer) freeChain(n int32) {
 	}
 }
 
-func (s *Sequencer) freeNodeOf(n int32) { s.nodes[n].next, s.freeNode = s.freeNode, n }
+func (s *Sequencer) freeNodeOf(n int32) {
+	x := &s.nodes[n]
+	if t := &s.texts[x.text]; t.refs == 1 {
+		t.refs, t.next, s.freeText = 0, s.freeText, x.text
+		if s.written.text == x.text {
+			s.written.text = none
+		}
+	} else {
+		t.refs--
+	}
+	x.next, s.freeNode = s.freeNode, n
+}
 
-// newNode is a piece of evidence without content. It gives up tracks other than t for it.
+// newNode is a node of no event. It gives up tracks other than t for it.
 func (s *Sequencer) newNode(t int32, now uint64) int32 {
 	n := s.freeNode
 	for ; n == none; n = s.freeNode {
@@ -161,32 +183,67 @@ func (s *Sequencer) newNode(t int32, now uint64) int32 {
 	return n
 }
 
-// write makes evidence of an event; none when there is no room.
+// newText is a place for the evidence of an event. It gives up tracks other than t for it.
+func (s *Sequencer) newText(t int32, now uint64) int32 {
+	n := s.freeText
+	for ; n == none; n = s.freeText {
+		if int(s.usedTexts) < len(s.texts) {
+			n = s.usedTexts
+			s.usedTexts++
+			s.texts[n].next = none
+			break
+		}
+		if !s.evict(t, now) {
+			return none
+		}
+	}
+	s.freeText = s.texts[n].next
+	return n
+}
+
+// write makes a node with the evidence of an event; none when there is no room. Most of the work is done once, however
+// many rules wait with the event.
 func (s *Sequencer) write(t int32, stage uint8, ev *event.Event) int32 {
 	n := s.newNode(t, ev.Own.Time())
 	if n == none {
 		return none
 	}
-	from := int(n) * limits.EvidenceBytesMax
-	dst := s.slab[from : from : from+limits.EvidenceBytesMax]
-	if s.reads == nil {
-		dst = alert.AppendEvidence(dst, ev, limits.EvidenceBytesMax)
-	} else {
-		r := &s.img.Rules[s.tracks[t].rule]
-		dst = alert.AppendWhole(dst, ev, limits.EvidenceBytesMax, s.reads[int(r.Stages)+int(stage)])
+	var read []event.FieldID
+	if s.reads != nil {
+		read = s.reads[int(s.img.Rules[s.tracks[t].rule].Stages)+int(stage)]
 	}
-	s.nodes[n] = node{none, uint16(len(dst)), stage}
+	w := &s.written
+	if len(read) == 0 && w.text != none && w.ev == ev && w.id == ev.Own.ID() {
+		s.texts[w.text].refs++
+		s.nodes[n] = node{none, w.text, stage}
+		return n
+	}
+	at := s.newText(t, ev.Own.Time())
+	if at == none {
+		s.nodes[n].next, s.freeNode = s.freeNode, n
+		return none
+	}
+	from := int(at) * limits.EvidenceBytesMax
+	dst := s.slab[from : from : from+limits.EvidenceBytesMax]
+	if len(read) == 0 {
+		dst = alert.AppendEvidence(dst, ev, limits.EvidenceBytesMax)
+		w.ev, w.id, w.text = ev, ev.Own.ID(), at
+	} else {
+		dst = alert.AppendWhole(dst, ev, limits.EvidenceBytesMax, read)
+	}
+	s.texts[at] = text{refs: 1, len: uint16(len(dst))}
+	s.nodes[n] = node{none, at, stage}
 	return n
 }
 
-// copyNode copies a piece of evidence; none when there is no room.
+// copyNode makes another node of an event; none when there is no room.
 func (s *Sequencer) copyNode(t, from int32, now uint64) int32 {
 	n := s.newNode(t, now)
 	if n == none {
 		return none
 	}
-	copy(s.slab[int(n)*limits.EvidenceBytesMax:], s.evidence(from))
-	s.nodes[n] = node{none, s.nodes[from].len, s.nodes[from].stage}
+	s.nodes[n] = node{none, s.nodes[from].text, s.nodes[from].stage}
+	s.texts[s.nodes[n].text].refs++
 	return n
 }
 
