@@ -15,10 +15,9 @@ const (
 // decimalExponentEnd is the exponent from which a decimal number is too large: what is below it surely fits a float.
 const decimalExponentEnd = 308
 
-// number reads a text as a number: an integer of the base, or a decimal number. Blanks around it do not count. base is
-// an integer, or null: then 16 for a text that begins with 0x, else 10.
+// number reads a text as a number: an integer of the base, or a decimal number. base is an integer, or
+// null: then 16 for a text that begins with 0x, else 10.
 func number(t []byte, base *value) value {
-	t = trim(t)
 	hex := len(t) >= 2 && t[0] == '0' && t[1] == 'x'
 	b := int64(baseDecimal)
 	switch {
@@ -45,18 +44,6 @@ func number(t []byte, base *value) value {
 	f, _ := strconv.ParseFloat(borrowed(t), 64)
 	return float(f)
 }
-
-func trim(t []byte) []byte {
-	for len(t) > 0 && isBlank(t[0]) {
-		t = t[1:]
-	}
-	for len(t) > 0 && isBlank(t[len(t)-1]) {
-		t = t[:len(t)-1]
-	}
-	return t
-}
-
-func isBlank(c byte) bool { return c == ' ' || '\t' <= c && c <= '\r' }
 
 // unsigned is a number without the sign that may stand before it.
 func unsigned(t []byte) (rest []byte, negative bool) {

@@ -303,7 +303,6 @@ func toNumber(v, base any) any {
 		}
 		return nil
 	}
-	s = strings.Trim(s, " \t\n\v\f\r")
 	radix, ok := base.(int64)
 	hex := strings.HasPrefix(s, "0x")
 	switch {
