@@ -16,15 +16,22 @@ func TestScanAllocatesNothing(t *testing.T) {
 		{Kind: build.Contains, Text: "curl"}, {Kind: build.Wildcard, Text: "*a*b*"}, {Kind: build.Wildcard, Text: "?*?"},
 		{Kind: build.Regex, Text: ".*[0-9]{1,3}\\.[0-9]{1,3}.*"}, {Kind: build.Regex, Text: "(a|b)*a(a|b){13}"},
 	}
-	s, rep := load(t, patterns, build.Options{}, 0)
-	if rep.Lazy == 0 || rep.DFAs == 0 || rep.Globs == 0 || rep.Inner.States == 0 {
-		t.Fatalf("a part is missing: %+v", rep)
+	for _, automata := range []bool{false, true} {
+		s, rep := load(t, patterns, build.Options{Automata: automata}, 0)
+		if rep.Lazy == 0 || rep.DFAs == 0 || rep.Globs == 0 || rep.Literals == 0 != automata || rep.Inner.States == 0 == automata {
+			t.Fatalf("a part is missing: %+v", rep)
+		}
+		scanWithoutAllocating(t, s, len(patterns))
 	}
+}
+
+func scanWithoutAllocating(t *testing.T, s *dfa.Set, atoms int) {
+	t.Helper()
 	values := [][]byte{
 		nil, []byte("bash"), []byte("/usr/bin/curl http://10.1.2.3/a.sh -o b"), []byte("abbabaaabbbabababbabaaabbbaabbaababab"),
 		[]byte("\xffé€ab"),
 	}
-	hits, sc := dfa.NewHits(len(patterns)), s.NewScratchSized(8, 64)
+	hits, sc := dfa.NewHits(atoms), s.NewScratchSized(8, 64)
 	if n := mallocs.Least(func() {
 		for i := range 20000 {
 			hits.Reset()

@@ -1,10 +1,16 @@
 package dfa
 
-import "errors"
+import (
+	"errors"
+	"math/bits"
+)
 
 // checkPrograms checks all programs and finds what the lazy DFA needs.
 func (s *Set) checkPrograms() error {
 	programs := len(s.programs) / ProgramWords
+	if programs > ProgramsMax || len(s.masks) != programs*MaskWords {
+		return errors.New("dfa: too many programs, or not all have a mask")
+	}
 	for _, p := range s.starts {
 		if p >= uint32(programs) {
 			return errors.New("dfa: a program that always runs is missing")
@@ -17,7 +23,7 @@ func (s *Set) checkPrograms() error {
 			return errors.New("dfa: a program lies outside the table")
 		}
 		for _, out := range s.data[r[ProgData]+r[ProgDataWords]:][:needs] {
-			if out >= uint32(len(s.outputs)/OutputWords) {
+			if out >= uint32(s.reports()) {
 				return errors.New("dfa: a program needs an output that is missing")
 			}
 		}
@@ -38,6 +44,43 @@ func (s *Set) checkPrograms() error {
 		}
 		if !ok {
 			return errors.New("dfa: a program is malformed")
+		}
+	}
+	return nil
+}
+
+// checkGrams checks the literals and how they are found. A filter or bucket that misses one is no danger to a scan.
+func (s *Set) checkGrams() error {
+	count := uint32(len(s.literals) / LiteralWords)
+	s.firstLiteral = uint32(len(s.outputs) / OutputWords)
+	if count > LiteralsMax || s.singles > count {
+		return errors.New("dfa: the number of literals is out of range")
+	}
+	for l := s.literals; len(l) > 0; l = l[LiteralWords:] {
+		if !within(l[LitText], l[LitShape]&LitBytesMask, len(s.text)) || !within(l[LitActions], l[LitCount], len(s.actions)) {
+			return errors.New("dfa: a literal lies outside the table")
+		}
+		if !s.actionsKnown(l[LitActions], l[LitCount]) {
+			return errors.New("dfa: an action of a literal is out of range")
+		}
+		if l[LitGram]&GramPair != 0 {
+			s.pairs |= pairBit(l[LitGram])
+		}
+	}
+	if len(s.grams) == 0 {
+		if len(s.buckets) != 0 {
+			return errors.New("dfa: the filter of the literals is missing")
+		}
+		return nil
+	}
+	n, b := 32*len(s.grams), len(s.buckets)-1
+	if n&(n-1) != 0 || n < 1<<GramBitsMin || n > 1<<GramBitsMax || b < 1 || b&(b-1) != 0 {
+		return errors.New("dfa: the size of the filter of the literals is wrong")
+	}
+	s.gramShift, s.bucketBits = 32-uint32(bits.Len(uint(n))-1), uint32(bits.Len(uint(b))-1)
+	for i, at := range s.buckets {
+		if at > count || i > 0 && at < s.buckets[i-1] {
+			return errors.New("dfa: the literals of a gram lie outside the table")
 		}
 	}
 	return nil

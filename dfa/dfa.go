@@ -12,9 +12,10 @@
 //	value ─┬▶ exact hash table         whole-value tests
 //	       ├▶ prefix trie              `lit*`, stops at the first byte no literal goes on with
 //	       ├▶ suffix trie              `*lit`, the same from the end
-//	       ├▶ Aho-Corasick automaton   `*lit*`
+//	       ├▶ gram filter              `*lit*`: a literal is compared where its rarest three bytes are;
+//	       ├▶ Aho-Corasick automaton   `*lit*` where literals are too much alike for that
 //	       └▶ programs                 other wildcards and regexes, each only when its rarest required literal was
-//	                                   seen by one of the tries or automata
+//	                                   seen by one of the parts above
 //
 // Case is folded for the 26 ASCII letters only, as Elastic's case-insensitive operators do; all bytes of other letters
 // compare as they are. A byte that is not part of valid UTF-8 counts as one code point that no literal equals.
@@ -26,21 +27,30 @@ type Set struct {
 	atoms uint32
 	flags uint32
 
-	always    []uint32
-	longest   int    // longest exact text
-	lengths   uint64 // bit n is set if an exact text has a length that is n modulo 64
-	slots     []uint32
-	entries   []uint32
-	outputs   []uint32
-	actions   []uint32
-	verify    []uint32
-	programs  []uint32
-	starts    []uint32
-	data      []uint32
-	lists     []uint32
-	text      []byte
-	autos     [Autos]automaton
-	exactOnly bool
+	always       []uint32
+	longest      int    // longest exact text
+	lengths      uint64 // bit n is set if an exact text has a length that is n modulo 64
+	slots        []uint32
+	entries      []uint32
+	outputs      []uint32
+	actions      []uint32
+	verify       []uint32
+	programs     []uint32
+	starts       []uint32
+	masks        []uint32
+	grams        []uint32 // nil: the literals are in the automata
+	buckets      []uint32
+	literals     []uint32
+	firstLiteral uint32 // place of literal 0 in Scratch.outputs, behind the outputs
+	singles      uint32 // literals of one byte, the first ones
+	pairs        uint64 // bits of the literals of two bytes, see pairBit
+	gramShift    uint32 // 32 less the bits that number the filter's
+	bucketBits   uint32
+	data         []uint32
+	lists        []uint32
+	text         []byte
+	autos        [Autos]automaton
+	exactOnly    bool
 
 	lazies      int // regexes for the lazy DFA, and the largest numbers among them of
 	lazyStates  int // NFA states

@@ -52,6 +52,31 @@ func commandPatterns(n int) []build.Pattern {
 	return out
 }
 
+// wildcardPatterns are of the forms *word*word*, ?ord* and prefix*mid*suffix, over a vocabulary that includes the words
+// of the command lines above.
+func wildcardPatterns(n int) []build.Pattern {
+	r := rand.New(rand.NewPCG(9, 10))
+	vocabulary := strings.FieldsFunc(string(commandLines[45])+" "+string(commandLines[87]), func(c rune) bool {
+		return strings.ContainsRune(" /.|-", c)
+	})
+	for len(vocabulary) < 1000 {
+		vocabulary = append(vocabulary, words(r, 4+r.IntN(7)))
+	}
+	word := func() string { return vocabulary[r.IntN(len(vocabulary))] }
+	out := make([]build.Pattern, n)
+	for i := range out {
+		text := "*" + word() + "*" + word() + "*"
+		switch i % 3 {
+		case 1:
+			text = "?" + word()[1:] + "*"
+		case 2:
+			text = word() + "*" + word() + "*" + word()
+		}
+		out[i] = build.Pattern{Kind: build.Wildcard, Text: text, Fold: i%2 == 0}
+	}
+	return out
+}
+
 func BenchmarkCommandLine(b *testing.B) {
 	for _, n := range []int{10, 100, 1000, 10000} {
 		s, rep := load(b, commandPatterns(n), build.Options{NulIsSpace: true}, 0)

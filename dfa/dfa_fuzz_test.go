@@ -12,15 +12,17 @@ import (
 // seedTables are tables that between them have every part.
 func seedTables(t testing.TB) [][]byte {
 	var tables [][]byte
-	for _, memory := range []int{1, 0} {
+	for _, opt := range []build.Options{
+		{MemoryMax: 1}, {NulIsSpace: true}, {MemoryMax: 1, Automata: true}, {NulIsSpace: true, Automata: true},
+	} {
 		for _, patterns := range [][]build.Pattern{
 			nil,
 			{{Kind: build.Exact, Text: "bash"}, {Kind: build.Exact, Text: "Sh", Fold: true}, {Kind: build.Prefix}},
-			{{Kind: build.Prefix, Text: "/tmp/"}, {Kind: build.Suffix, Text: ".sh"}, {Kind: build.Contains, Text: "Ab", Fold: true}, {Kind: build.Contains, Text: "aBaB"}},
+			{{Kind: build.Prefix, Text: "/tmp/"}, {Kind: build.Suffix, Text: ".sh"}, {Kind: build.Contains, Text: "Ab", Fold: true}, {Kind: build.Contains, Text: "aBaB"}, {Kind: build.Contains, Text: "x"}},
 			{{Kind: build.Wildcard, Text: "a?*bab*abc*?d"}, {Kind: build.Wildcard, Text: "?*?"}, {Kind: build.Wildcard, Text: "*a*B*", Fold: true}},
 			{{Kind: build.Regex, Text: ".*[0-9]{1,3}\\.[0-9é]{1,3}.*"}, {Kind: build.Regex, Text: ".*[ab].{12}"}, {Kind: build.Regex, Text: "(a|b)*a(a|b){13}"}},
 		} {
-			table, _, err := build.Build(patterns, build.Options{MemoryMax: memory, NulIsSpace: memory == 0})
+			table, _, err := build.Build(patterns, opt)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -127,7 +129,7 @@ func FuzzScan(f *testing.F) {
 			return
 		}
 		p := build.Pattern{Kind: build.Kind(kind % 6), Text: text, Fold: fold}
-		for _, opt := range []build.Options{{}, {MemoryMax: 1, NulIsSpace: true}} {
+		for _, opt := range []build.Options{{}, {MemoryMax: 1, NulIsSpace: true}, {NulIsSpace: true, Automata: true}} {
 			table, _, err := build.Build([]build.Pattern{p}, opt)
 			if err != nil {
 				continue

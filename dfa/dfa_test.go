@@ -155,7 +155,7 @@ func TestScanAgreesWithMatch(t *testing.T) {
 			}
 			patterns = append(patterns, p)
 		}
-		opt := build.Options{MemoryMax: []int{1, 2000, 0, 1 << 20}[g.IntN(4)], NulIsSpace: g.IntN(2) == 0}
+		opt := build.Options{MemoryMax: []int{1, 2000, 0, 1 << 20}[g.IntN(4)], NulIsSpace: g.IntN(2) == 0, Automata: g.IntN(3) == 0}
 		base := uint32(g.IntN(100))
 		s, rep := load(t, patterns, opt, base)
 		for _, name := range rep.PatternStrategy {
@@ -200,7 +200,7 @@ func TestScanAgreesWithMatch(t *testing.T) {
 	if holds < checks/50 || clears == 0 || fallbacks == 0 {
 		t.Error("the test does not reach what it should")
 	}
-	for _, name := range []string{"never", "always", "exact hash", "prefix trie", "suffix trie", "AC-DFA", "glob", "DFA", "lazy DFA"} {
+	for _, name := range []string{"never", "always", "exact hash", "prefix trie", "suffix trie", "gram filter", "AC-DFA", "glob", "DFA", "lazy DFA"} {
 		if strategies[name] == 0 {
 			t.Errorf("no pattern was decided by %s", name)
 		}
@@ -225,6 +225,16 @@ func TestScanUnion(t *testing.T) {
 	s.Scan([]byte("y"), sc, hits)
 	if len(hits.List()) != 0 {
 		t.Errorf("marked %d after a reset", hits.List())
+	}
+	for array, want := range map[string][]uint32{
+		"": nil, "y": nil, "\x00\x00": nil, "/bin/bash\x00-c\x00abc\x00abc\x0012\x00x": {1, 0, 2, 3}, "-\x00c": nil,
+		"-c\x00": {0}, "\x00-c": {0}, "long element first\x0012": {3}, "a\x00b\x00c": nil,
+	} {
+		hits.Reset()
+		s.ScanElements([]byte(array), sc, hits)
+		if got := hits.List(); !slices.Equal(got, want) {
+			t.Errorf("array %q marked %d, want %d", array, got, want)
+		}
 	}
 }
 

@@ -4,7 +4,7 @@ package dfa
 // little-endian machine reads the mapped file in place.
 //
 //	header     magic, version, flags, atoms, table bytes, length mask (2 words), longest exact text,
-//	           3 automaton records, then one (byte offset, item count) pair a section
+//	           3 automaton records, one (byte offset, item count) pair a section, then grams, singles and unused words
 //	always     atom ...                               atoms that hold for every value
 //	slots      fingerprint<<16 | entry+1 ...          open-addressed hash table, 0 is empty
 //	entries    text, length|fold, atom list, atoms    exact texts
@@ -14,14 +14,18 @@ package dfa
 //	programs   kind, flags, atom list, atoms, data, words, least bytes, lazy index
 //	start      program ...                            programs without a required literal: run for every value
 //	data       what a program runs (globs: segments; regexes: alphabet and automaton)
+//	masks      2 words ...                            byte classes that a value must have, by program
+//	grams      bits, two to the power of n            which grams a literal is known by, hashed
+//	buckets    literal ...                            by hashed gram, where its literals begin; then their end
+//	literals   gram, shape, text, actions, actions    by id: those of one byte, then by bucket
 //	lists      atom ...                               atom lists of entries and programs
 //	text       bytes
 //	states     one array of words an automaton (see automaton)
 const (
 	LayoutMagic   = 0x4146444b // "KDFA"
-	LayoutVersion = 1
+	LayoutVersion = 2
 
-	HeaderWords = 8 + 3*AutoWords + 2*Sections
+	HeaderWords = 8 + 3*AutoWords + 2*Sections + 2
 	AutoWords   = 8
 )
 
@@ -37,6 +41,9 @@ const (
 	HeadLongest
 	HeadAutos
 )
+
+// HeadSingles is the header word with the number of literals of one byte, behind the sections.
+const HeadSingles = HeadAutos + Autos*AutoWords + 2*Sections
 
 // Header flags.
 const (
@@ -76,6 +83,10 @@ const (
 	SectPrograms
 	SectStart
 	SectData
+	SectMasks
+	SectGrams
+	SectBuckets
+	SectLiterals
 	SectLists
 	SectText // counts bytes
 	Sections
@@ -87,6 +98,25 @@ const (
 	OutputWords  = 4
 	VerifyWords  = 3
 	ProgramWords = 8
+	MaskWords    = 2
+	LiteralWords = 5
+)
+
+// Words of a literal. The gram is the word of Gram that finds it, or its only byte. The shape is, from the lowest bit
+// on, 12 bits of its length, 12 bits of where in it the gram begins, and LitFold when its text is folded.
+const (
+	LitGram = iota
+	LitShape
+	LitText
+	LitActions
+	LitCount
+)
+
+// Parts of a literal's shape.
+const (
+	LitBytesMask   = 1<<LitOffsetShift - 1
+	LitOffsetShift = 12
+	LitFold        = 1 << 31
 )
 
 // EntryFold in an entry's length word says that its text is folded.
@@ -164,6 +194,12 @@ const (
 	OutputsMax = 1<<20 - 1
 	// ProgramsMax keeps a program in a 16-bit queue entry.
 	ProgramsMax = 1<<16 - 1
+	// LiteralsMax is that of the automata.
+	LiteralsMax = OutputsMax
+	// GramBitsMin and GramBitsMax bound the filter: 128 bytes, below which nothing is gained, to 128 KB, what is left of
+	// a second-level cache of 256 KB being the values'.
+	GramBitsMin = 10
+	GramBitsMax = 20
 	// SparseKeysMax bounds the linear search in a sparse state; wider states become dense rows.
 	SparseKeysMax = 64
 	// NFAStatesMax keeps the bit of work for one byte of the value small and a state in 16 bits.

@@ -36,12 +36,13 @@ func Load(table []byte, base uint32) (*Set, error) {
 		flags:   head[HeadFlags],
 		lengths: uint64(head[HeadLengthsHigh])<<32 | uint64(head[HeadLengthsLow]),
 		longest: int(head[HeadLongest] & (1<<16 - 1)),
+		singles: head[HeadSingles],
 	}
 	if err := s.view(table, head); err != nil {
 		return nil, err
 	}
 	for _, check := range [...]func() error{
-		s.checkExact, s.checkOutputs, s.checkPrograms,
+		s.checkExact, s.checkOutputs, s.checkGrams, s.checkPrograms,
 		s.autos[AutoPrefix].checkTrie, s.autos[AutoSuffix].checkTrie, s.autos[AutoInner].checkInner,
 	} {
 		if err := check(); err != nil {
@@ -53,7 +54,7 @@ func Load(table []byte, base uint32) (*Set, error) {
 			return nil, err
 		}
 	}
-	s.exactOnly = len(s.programs) == 0
+	s.exactOnly = len(s.programs) == 0 && len(s.literals) == 0
 	for i := range s.autos {
 		s.exactOnly = s.exactOnly && s.autos[i].classes == nil
 	}
@@ -76,6 +77,10 @@ func (s *Set) view(table []byte, head []uint32) error {
 		SectPrograms: {&s.programs, ProgramWords},
 		SectStart:    {&s.starts, 1},
 		SectData:     {&s.data, 1},
+		SectMasks:    {&s.masks, MaskWords},
+		SectGrams:    {&s.grams, 1},
+		SectBuckets:  {&s.buckets, 1},
+		SectLiterals: {&s.literals, LiteralWords},
 		SectLists:    {&s.lists, 1},
 	}
 	at := HeadAutos + Autos*AutoWords
@@ -151,15 +156,14 @@ func (s *Set) checkExact() error {
 func (s *Set) checkOutputs() error {
 	if len(s.outputs) == 0 {
 		for i := range s.autos {
-			if len(s.programs) > 0 || s.autos[i].classes != nil {
+			if s.autos[i].classes != nil {
 				return errors.New("dfa: the outputs are missing")
 			}
 		}
 		return nil
 	}
-	programs := uint32(len(s.programs) / ProgramWords)
-	if len(s.outputs)/OutputWords > OutputsMax+1 || programs > ProgramsMax {
-		return errors.New("dfa: too many outputs or programs")
+	if len(s.outputs)/OutputWords > OutputsMax+1 {
+		return errors.New("dfa: too many outputs")
 	}
 	for v := s.verify; len(v) > 0; v = v[VerifyWords:] {
 		if !within(v[0], v[1], len(s.text)) || v[1] > LiteralBytesMax || v[2] >= s.atoms {
@@ -171,13 +175,8 @@ func (s *Set) checkOutputs() error {
 		if !within(o[0], plain, len(s.actions)) || !within(o[0]+plain, compare, len(s.actions)) {
 			return errors.New("dfa: an output's actions lie outside the table")
 		}
-		for _, act := range s.actions[o[0] : o[0]+plain] {
-			switch operand := act & ActionOperand; {
-			case act>>ActionKindBit == ActionMark && operand < s.atoms:
-			case act>>ActionKindBit == ActionStart && operand < programs:
-			default:
-				return errors.New("dfa: an action is out of range")
-			}
+		if !s.actionsKnown(o[0], plain) {
+			return errors.New("dfa: an action is out of range")
 		}
 		for _, v := range s.actions[o[0]+plain : o[0]+plain+compare] {
 			if v >= uint32(len(s.verify)/VerifyWords) {
@@ -190,6 +189,21 @@ func (s *Set) checkOutputs() error {
 		}
 	}
 	return nil
+}
+
+// actionsKnown says whether n plain actions from at on name atoms and programs that are there.
+//
+// Preconditions: they lie within the table.
+func (s *Set) actionsKnown(at, n uint32) bool {
+	for _, act := range s.actions[at : at+n] {
+		switch operand := act & ActionOperand; {
+		case act>>ActionKindBit == ActionMark && operand < s.atoms:
+		case act>>ActionKindBit == ActionStart && operand < uint32(len(s.programs)/ProgramWords):
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 func (a *automaton) checkTrie() error {

@@ -27,7 +27,17 @@ func runDFA(d []uint32, value []byte) bool {
 			class, n = a.next(value[i:])
 			i += n
 		}
-		state = uint32(*(*uint16)(unsafe.Add(rows, uintptr(state+class)*2)))
+		next := uint32(*(*uint16)(unsafe.Add(rows, uintptr(state+class)*2)))
+		if next == state {
+			// Most of a value is passed in a state that stays: there no step waits for the one before.
+			row := unsafe.Add(rows, uintptr(state)*2)
+			for i < len(value) && value[i] < utf8.RuneSelf &&
+				uint32(*(*uint16)(unsafe.Add(row, uintptr(ascii[value[i]])*2))) == state {
+				i++
+			}
+			continue
+		}
+		state = next
 		// The dead state is 0; without a state that accepts everything, all is 0 as well.
 		if state == 0 || state == all {
 			return state != 0

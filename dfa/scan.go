@@ -23,14 +23,34 @@ func (s *Set) Scan(value []byte, sc *Scratch, h *Hits) {
 	if s.autos[AutoSuffix].classes != nil {
 		s.scanSuffix(value, sc, h)
 	}
+	if s.singles > 0 {
+		s.scanSingles(value, sc, h)
+	}
+	if s.grams != nil {
+		s.scanGrams(value, sc, h)
+	}
 	if s.autos[AutoInner].classes != nil {
 		s.scanInner(value, sc, h)
 	}
 	for _, p := range s.starts {
-		sc.start(p)
+		s.start(p, value, sc)
 	}
 	for _, p := range sc.queue[:sc.waiting] {
 		s.runProgram(uint32(p), value, sc, h)
+	}
+}
+
+// ScanElements scans the elements of an array, which a byte 0 sets apart, as so many values; v without one is one element.
+//
+// Preconditions: those of Scan.
+func (s *Set) ScanElements(v []byte, sc *Scratch, h *Hits) {
+	for {
+		end := skip(0, v, 0, false, false)
+		s.Scan(v[:end], sc, h)
+		if end == len(v) {
+			return
+		}
+		v = v[end+1:]
 	}
 }
 
@@ -50,7 +70,7 @@ func (s *Set) report(out uint32, value []byte, end int, sc *Scratch, h *Hits) {
 				if act>>ActionKindBit == ActionMark {
 					h.Mark(s.base + act&ActionOperand)
 				} else {
-					sc.start(act & ActionOperand)
+					s.start(act&ActionOperand, value, sc)
 				}
 			}
 		} else if verify&OutputVerify == 0 {

@@ -7,10 +7,12 @@ type Scratch struct {
 	Fallbacks   uint64 // values for which the lazy DFA gave up to the NFA
 
 	epoch   uint32
-	outputs []uint32 // epoch in which the output was last reported
+	outputs []uint32 // epoch in which the output was last reported; behind them the same of literals
 	queued  []uint32 // epoch in which the program was last queued
 	queue   []uint16
-	waiting int // programs in queue
+	waiting int    // programs in queue
+	known   bool   // classes is that of the value that is scanned
+	classes uint64 // see presenceBit
 	lazy    lazyCache
 }
 
@@ -29,7 +31,7 @@ func (s *Set) NewScratch() *Scratch { return s.newScratch(lazyStatesMax, lazyMem
 
 func (s *Set) newScratch(states, members int) *Scratch {
 	sc := &Scratch{
-		outputs: make([]uint32, len(s.outputs)/OutputWords),
+		outputs: make([]uint32, s.reports()),
 		queued:  make([]uint32, len(s.programs)/ProgramWords),
 		queue:   make([]uint16, len(s.programs)/ProgramWords),
 	}
@@ -41,16 +43,19 @@ func (s *Set) newScratch(states, members int) *Scratch {
 
 // ScratchBytes is the memory of one Scratch.
 func (s *Set) ScratchBytes() int {
-	n := 256 + 4*(len(s.outputs)/OutputWords) + 6*(len(s.programs)/ProgramWords)
+	n := 256 + 4*s.reports() + 6*(len(s.programs)/ProgramWords)
 	if s.lazies > 0 {
 		n += lazyBytes(s, lazyStatesMax, lazyMembersMax)
 	}
 	return n
 }
 
+// reports is how many outputs and literals there are.
+func (s *Set) reports() int { return int(s.firstLiteral) + len(s.literals)/LiteralWords }
+
 // next begins the scan of a value.
 func (sc *Scratch) next() {
-	sc.waiting = 0
+	sc.waiting, sc.known = 0, false
 	sc.epoch++
 	if sc.epoch == 0 {
 		clear(sc.outputs)

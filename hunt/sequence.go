@@ -49,11 +49,15 @@ func (h *Hunt) keyRules() keyRules {
 	return keyRules{fold: d == eql.Endgame && !h.opt.CaseSensitive, numeric: d == eql.Kestrel}
 }
 
-// readsBehind says whether a step behind step i reads a field of step i or of one before it.
+// readsBehind says whether a step behind step i, also one that must be missing, reads a field of step i or of one before it.
 func (h *Hunt) readsBehind(i int) bool {
-	for _, st := range h.stages[i+1:] {
-		if st.where.Reads >= 0 && st.where.Reads <= i {
+	before := 0 // steps with events
+	for _, st := range h.layout {
+		if before > i && st.where.Reads >= 0 && st.where.Reads <= i {
 			return true
+		}
+		if !st.missing {
+			before++
 		}
 	}
 	return false

@@ -37,6 +37,7 @@ type Package struct {
 	Set      ir.Ruleset
 	Queries  []string // by rule: its text
 	Problems []Problem
+	Small    bool // compile for a board with little memory, see build.Options
 
 	declared []declaration // by rule
 	name     string

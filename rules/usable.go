@@ -12,7 +12,7 @@ func (p *Package) Compile() ([]byte, *build.Report, error) {
 	if err := p.Err(); err != nil {
 		return nil, nil, err
 	}
-	img, rep, err := build.Build(&p.Set, build.Options{})
+	img, rep, err := build.Build(&p.Set, build.Options{Small: p.Small})
 	if err != nil && p.blame() {
 		err = p.Err()
 	}

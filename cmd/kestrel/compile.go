@@ -46,6 +46,7 @@ func compileCommand() *cobra.Command {
 	c.Flags().StringVar(&output, "output", "", "directory or file (.kri)")
 	c.Flags().StringVar(&target, "target", "native", "native")
 	c.Flags().StringVar(&sign, "sign", "", "key to sign with")
+	c.Flags().BoolVar(&f.small, "small", false, "smaller tables, for a board with little memory; slower on values made to hurt")
 	c.Flags().BoolVar(&asJSON, "json", false, "print the report as JSON")
 	return c
 }

@@ -21,6 +21,7 @@ type ruleFlags struct {
 	dir     string
 	dialect string
 	skip    bool
+	small   bool
 }
 
 func (f *ruleFlags) add(c *cobra.Command) {
@@ -61,6 +62,7 @@ func (f *ruleFlags) compiled() (*compileSet, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.Small = f.small
 	s := &compileSet{Package: p}
 	if f.skip {
 		s.image, s.report, s.leftOut, err = p.CompileUsable()

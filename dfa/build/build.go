@@ -7,6 +7,7 @@
 package build
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -46,6 +47,9 @@ type Options struct {
 	// NulIsSpace makes byte 0 of a value read as a space everywhere: a command line is stored as arguments that end in
 	// NUL. A pattern with a NUL in it then holds for no value.
 	NulIsSpace bool
+	// Automata looks for literals with automata, at some cost in time and memory: then no value, whatever is in it, makes
+	// a byte cost more. Patterns that are too much alike for anything else get them anyway.
+	Automata bool
 }
 
 // Error says which pattern cannot be compiled.
@@ -72,15 +76,18 @@ func Build(patterns []Pattern, opt Options) (table []byte, rep Report, err error
 	if opt.MemoryMax <= 0 {
 		opt.MemoryMax = MemoryDefault
 	}
-	c := newCompiler(len(patterns), opt)
+	items := make([]item, len(patterns))
 	for i, p := range patterns {
-		it, err := simplify(p, opt)
-		if err != nil {
+		if items[i], err = simplify(p, opt); err != nil {
 			return nil, rep, &Error{i, p.Text, err}
 		}
-		c.add(it, uint32(i))
 	}
-	return c.table()
+	table, rep, err = newCompiler(items, opt).table()
+	if errors.Is(err, errCrowded) {
+		opt.Automata = true
+		return newCompiler(items, opt).table()
+	}
+	return table, rep, err
 }
 
 // form is what a pattern is in its simplest shape.
@@ -101,6 +108,8 @@ const (
 var formNames = [forms]string{
 	"never", "always", "exact hash", "prefix trie", "suffix trie", "AC-DFA", "glob", "DFA",
 }
+
+const gramName = "gram filter"
 
 // item is a pattern in its simplest form. Patterns with equal items share what is compiled for them.
 type item struct {

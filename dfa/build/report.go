@@ -11,6 +11,8 @@ type Report struct {
 	Always, Never   int // patterns that hold for every value, or none
 	ExactEntries    int // different exact texts
 	ExactBytes      int // of the hash table, its entries and texts
+	Literals        int // found by their grams
+	GramBytes       int // of the filter and what is behind it
 	Prefix          Automaton
 	Suffix          Automaton
 	Inner           Automaton
@@ -45,6 +47,7 @@ func (c *compiler) describe(bytes int) {
 	part(r.ExactEntries, "exact hash")
 	part(r.Prefix.States, "prefix trie")
 	part(r.Suffix.States, "suffix trie")
+	part(r.Literals, gramName)
 	part(r.Inner.States, "AC-DFA")
 	part(r.Globs, "glob")
 	part(r.DFAs, "DFA")

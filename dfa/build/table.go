@@ -25,24 +25,32 @@ type compiler struct {
 	lists    []uint32
 	verify   []uint32
 	programs []uint32
+	masks    []uint32
 	starts   []uint32
 	data     []uint32
 	out      outputs
 }
 
-func newCompiler(patterns int, opt Options) *compiler {
-	return &compiler{
+func newCompiler(items []item, opt Options) *compiler {
+	c := &compiler{
 		opt:    opt,
 		index:  map[string]int{},
 		texts:  map[string]uint32{},
-		report: Report{PatternStrategy: make([]string, patterns)},
+		report: Report{PatternStrategy: make([]string, len(items))},
 		out:    outputs{records: make([]uint32, dfa.OutputWords)},
 	}
+	for i, it := range items {
+		c.add(it, uint32(i))
+	}
+	return c
 }
 
 // add gives it the atom.
 func (c *compiler) add(it item, atom uint32) {
 	name := formNames[it.form]
+	if !c.opt.Automata && it.form == formInner {
+		name = gramName
+	}
 	if it.regex != nil && it.regex.lazy {
 		name = "lazy DFA"
 	}
@@ -92,33 +100,38 @@ func (c *compiler) table() ([]byte, Report, error) {
 	if err != nil {
 		return nil, c.report, err
 	}
-	var tries [dfa.Autos]*trie
-	var orders [dfa.Autos][]int
-	budget := 0
-	nodes := [dfa.Autos][]int{}
-	for i, list := range places {
-		if len(list) == 0 {
-			continue
-		}
-		tries[i], nodes[i] = c.trie(i, list)
-		orders[i] = tries[i].breadthFirst()
-		if tries[i].inner {
-			tries[i].link(orders[i])
-		}
-		if err := tries[i].output(orders[i], &c.out); err != nil {
+	var g *grams
+	inner := places[dfa.AutoInner]
+	if !c.opt.Automata && len(inner) > 0 {
+		if g, err = newGrams(gatherGrams(inner)); err != nil {
 			return nil, c.report, err
 		}
-		budget -= tries[i].sparseWords()
+		places[dfa.AutoInner] = nil
 	}
-	c.resolveNeeds(places[dfa.AutoInner], tries[dfa.AutoInner], nodes[dfa.AutoInner])
+	tries, err := c.tries(places)
+	if err != nil {
+		return nil, c.report, err
+	}
+	if g != nil {
+		first := uint32(len(c.out.records) / dfa.OutputWords)
+		c.resolveNeeds(inner, func(i int) uint32 { return first + g.ids[i] })
+		c.report.Literals, c.report.GramBytes = len(g.literals), g.bytes()
+	}
 	e := emitter{table: make([]byte, 4*dfa.HeaderWords)}
 	e.section(dfa.SectAlways, always, 1)
 	e.section(dfa.SectSlots, slots, 1)
 	e.section(dfa.SectEntries, entries, dfa.EntryWords)
 	e.section(dfa.SectOutputs, c.out.records, dfa.OutputWords)
+	if g != nil {
+		e.section(dfa.SectLiterals, g.words(c), dfa.LiteralWords)
+		e.section(dfa.SectGrams, g.filter, 1)
+		e.section(dfa.SectBuckets, g.buckets, 1)
+		e.put(dfa.HeadSingles, uint32(g.singles))
+	}
 	e.section(dfa.SectActions, c.out.actions, 1)
 	e.section(dfa.SectVerify, c.verify, dfa.VerifyWords)
 	e.section(dfa.SectPrograms, c.programs, dfa.ProgramWords)
+	e.section(dfa.SectMasks, c.masks, dfa.MaskWords)
 	e.section(dfa.SectStart, c.starts, 1)
 	e.section(dfa.SectData, c.data, 1)
 	e.section(dfa.SectLists, c.lists, 1)
@@ -126,24 +139,7 @@ func (c *compiler) table() ([]byte, Report, error) {
 	e.table = append(e.table, c.text...)
 	e.align()
 
-	budget = max(budget+(c.opt.MemoryMax-len(e.table))/4, c.opt.MemoryMax/4/denseShare)
-	for i, name := range [dfa.Autos]*Automaton{&c.report.Prefix, &c.report.Suffix, &c.report.Inner} {
-		t := tries[i]
-		if t == nil {
-			continue
-		}
-		words, record := t.layout(orders[i], budget)
-		budget -= max(0, len(words)-t.sparseWords())
-		record[dfa.AutoClassOffset] = uint32(len(e.table))
-		e.table = append(e.table, t.classTable()...)
-		record[dfa.AutoStateOffset] = uint32(len(e.table))
-		e.words(words)
-		e.put(dfa.HeadAutos+i*dfa.AutoWords, record...)
-		*name = Automaton{
-			Literals: len(places[i]), States: len(t.nodes), DenseRows: t.rows, Classes: t.classes,
-			Bytes: 256 + 4*len(words),
-		}
-	}
+	c.layTries(&e, &tries, places)
 	flags := uint32(0)
 	if c.opt.NulIsSpace {
 		flags |= dfa.FlagNulIsSpace
@@ -158,6 +154,56 @@ func (c *compiler) table() ([]byte, Report, error) {
 		uint32(lengths), uint32(lengths>>32), uint32(longest))
 	c.describe(len(e.table))
 	return e.table, c.report, nil
+}
+
+// tries makes the automata.
+func (c *compiler) tries(places [dfa.Autos][]place) (tries [dfa.Autos]*trie, err error) {
+	for i, list := range places {
+		if len(list) == 0 {
+			continue
+		}
+		t, nodes := c.trie(i, list)
+		t.order = t.breadthFirst()
+		if t.inner {
+			t.link(t.order)
+		}
+		if err := t.output(t.order, &c.out); err != nil {
+			return tries, err
+		}
+		if t.inner {
+			c.resolveNeeds(list, func(i int) uint32 { return t.nodes[nodes[i]].out })
+		}
+		tries[i] = t
+	}
+	return tries, nil
+}
+
+// layTries appends the automata, with as many dense rows as the memory is for.
+func (c *compiler) layTries(e *emitter, tries *[dfa.Autos]*trie, places [dfa.Autos][]place) {
+	budget := (c.opt.MemoryMax - len(e.table)) / 4
+	for _, t := range tries {
+		if t != nil {
+			budget -= t.sparseWords()
+		}
+	}
+	budget = max(budget, c.opt.MemoryMax/4/denseShare)
+	for i, name := range [dfa.Autos]*Automaton{&c.report.Prefix, &c.report.Suffix, &c.report.Inner} {
+		t := tries[i]
+		if t == nil {
+			continue
+		}
+		words, record := t.layout(t.order, budget)
+		budget -= max(0, len(words)-t.sparseWords())
+		record[dfa.AutoClassOffset] = uint32(len(e.table))
+		e.table = append(e.table, t.classTable()...)
+		record[dfa.AutoStateOffset] = uint32(len(e.table))
+		e.words(words)
+		e.put(dfa.HeadAutos+i*dfa.AutoWords, record...)
+		*name = Automaton{
+			Literals: len(places[i]), States: len(t.nodes), DenseRows: t.rows, Classes: t.classes,
+			Bytes: 256 + 4*len(words),
+		}
+	}
 }
 
 // programsAndPlaces makes the programs of all items that need one, and returns the atoms that always hold and what the
@@ -210,8 +256,12 @@ func (c *compiler) entrances() (entrances, needs [][]literal) {
 	for _, it := range c.items {
 		anchored = anchored && it.form != formInner
 	}
+	longest := dfa.LiteralBytesMax
+	if !c.opt.Automata {
+		longest = gramTextMax / sharedMax
+	}
 	usable := func(text string) bool {
-		return len(text) <= dfa.LiteralBytesMax && !(c.opt.NulIsSpace && strings.IndexByte(text, 0) >= 0)
+		return len(text) <= longest && !(c.opt.NulIsSpace && strings.IndexByte(text, 0) >= 0)
 	}
 	for {
 		entrances, needs = make([][]literal, len(c.items)), make([][]literal, len(c.items))
@@ -238,14 +288,14 @@ func (c *compiler) entrances() (entrances, needs [][]literal) {
 }
 
 // resolveNeeds fills in the output ids behind the programs' data, in the order the places were made.
-func (c *compiler) resolveNeeds(places []place, t *trie, nodes []int) {
+func (c *compiler) resolveNeeds(places []place, idOf func(int) uint32) {
 	filled := map[int]uint32{}
 	for i, p := range places {
 		if !p.needed {
 			continue
 		}
 		r := c.programs[p.starts*dfa.ProgramWords:]
-		c.data[r[dfa.ProgData]+r[dfa.ProgDataWords]+filled[p.starts]] = t.nodes[nodes[i]].out
+		c.data[r[dfa.ProgData]+r[dfa.ProgDataWords]+filled[p.starts]] = idOf(i)
 		filled[p.starts]++
 	}
 }
@@ -277,6 +327,8 @@ func (c *compiler) program(it item, atoms []uint32, needs int) {
 	r[dfa.ProgData], r[dfa.ProgDataWords] = uint32(len(c.data)), uint32(len(words))
 	c.data = append(append(c.data, words...), make([]uint32, needs)...)
 	c.programs = append(c.programs, r...)
+	mask := presence(it.tree)
+	c.masks = append(c.masks, uint32(mask), uint32(mask>>32))
 }
 
 // exact returns the hash table.

@@ -14,7 +14,8 @@ type trie struct {
 	class   [256]int
 	classes int
 	nodes   []trieNode
-	rows    int // dense rows laid out
+	rows    int   // dense rows laid out
+	order   []int // all nodes by ascending depth
 }
 
 type trieNode struct {

@@ -219,7 +219,7 @@ func (b *Builder) matcher(patterns []ir.Pattern) (id uint32, err error) {
 	}
 	automaton := uint32(0)
 	if len(rest) > 0 {
-		table, _, err := dfabuild.Build(rest, dfabuild.Options{})
+		table, _, err := dfabuild.Build(rest, dfabuild.Options{Automata: true})
 		if err != nil {
 			return 0, err
 		}

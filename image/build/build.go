@@ -23,6 +23,9 @@ import (
 type Options struct {
 	// AutomatonBytes bounds the dense part of each field's automaton; 0 takes the default of a device with 16 MB.
 	AutomatonBytes int
+	// Small finds literals by a filter of byte groups instead of an automaton: less than half the bytes, as fast on what
+	// programs usually do, and up to three times as slow on values made to hurt.
+	Small bool
 }
 
 const automatonBytesDefault = 512 << 10

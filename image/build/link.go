@@ -130,7 +130,9 @@ func (b *builder) link(opt Options) ([][]byte, error) {
 	base := uint32(0)
 	for i, id := range ids {
 		f := b.fields[id]
-		table, rep, err := dfabuild.Build(f.patterns, dfabuild.Options{MemoryMax: opt.AutomatonBytes, NulIsSpace: id.NulIsSpace()})
+		table, rep, err := dfabuild.Build(f.patterns, dfabuild.Options{
+			MemoryMax: opt.AutomatonBytes, NulIsSpace: id.NulIsSpace(), Automata: !opt.Small,
+		})
 		if err != nil {
 			return nil, fmt.Errorf("field %s: %w", event.FieldByID(id).Name, err)
 		}
