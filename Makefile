@@ -21,8 +21,9 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
 .PHONY: build
-build: ## build/kestrel and build/kestrel-agent for this machine
+build: ## build/kestrel, also as build/kestrel-benchmark, and build/kestrel-agent for this machine
 	$(BUILD) -o build/kestrel ./cmd/kestrel
+	ln -sf kestrel build/kestrel-benchmark
 	$(BUILD) -o build/kestrel-agent ./cmd/kestrel-agent
 
 .PHONY: run
@@ -60,6 +61,11 @@ firmware-verify: firmware ## the same firmware again, from a copy of the tree wi
 .PHONY: bench
 bench: ## every benchmark, over the recorded capture; BENCH=regexp chooses
 	$(GO) test -run '^$$' -bench '$(or $(BENCH),.)' -benchmem $(PACKAGES)
+
+.PHONY: bench-hyperscan
+bench-hyperscan: ## build/kestrel-bench-hyperscan for `kestrel bench`: needs libhyperscan-dev or libvectorscan-dev
+	mkdir -p build
+	$(CC) -O2 -Wall -Wextra -o build/kestrel-bench-hyperscan bench/hyperscan/hyperscan.c $$(pkg-config --cflags --libs libhs)
 
 .PHONY: vm-test
 vm-test: ## kernel tests under QEMU: make vm-test KERNEL=6.1,6.12 ARCH=amd64,arm64

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -30,7 +31,13 @@ type usageError struct{ error }
 
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
-func main() { os.Exit(run(os.Args[1:])) }
+func main() {
+	args := os.Args[1:]
+	if filepath.Base(os.Args[0]) == benchmarkName {
+		args = append([]string{"bench"}, args...)
+	}
+	os.Exit(run(args))
+}
 
 func run(args []string) int {
 	root := &cobra.Command{
@@ -49,7 +56,7 @@ func run(args []string) int {
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(runCommand(), validateCommand(), compileCommand(), listCommand(), testCommand(), huntCommand(),
-		recordCommand(), replayCommand(), doctorCommand(), versionCommand())
+		recordCommand(), replayCommand(), benchCommand(), doctorCommand(), versionCommand())
 	for _, c := range root.Commands() {
 		c.Args = noArguments
 	}

@@ -21,7 +21,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"kestrel": main})
+	testscript.Main(m, map[string]func(){"kestrel": main, benchmarkName: main})
 }
 
 // TestScripts runs the commands as a user does; each file of testdata/script says what it is about.

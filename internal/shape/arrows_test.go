@@ -70,6 +70,8 @@ var arrows = map[string]arrow{
 	"hunt":        {may: "eql hunt/events hunt/expr hunt/value", host: true},
 
 	// Tools.
+	"bench": {may: "agent dfa dfa/build engine event event/alert event/evlog event/proc expr expr/build image image/build ir " +
+		"ir/reference limits nfa sink", host: true},
 	"event/gen":           {may: "event limits", host: true},
 	"cmd/kestrel":         {may: all, host: true},
 	"cross/vm":            {may: "cross/vm/plan", host: true},
@@ -84,11 +86,12 @@ var arrows = map[string]arrow{
 
 // modules are the third-party modules and where each may stand; elsewhere Kestrel's own code does not know them.
 var modules = map[string]struct{ why, may string }{
-	"github.com/cilium/ebpf":          {"loads and attaches the kernel programs", "bpf"},
-	"github.com/pelletier/go-toml/v2": {"reads the configuration, and Elastic rules on a host", "agent/config rules"},
-	"github.com/spf13/cobra":          {"commands of the full tool", "cmd/kestrel"},
-	"go.yaml.in/yaml/v3":              {"reads rule packages and their tests, on a host", "rules cmd/kestrel"},
-	"golang.org/x/sys": {"system calls", "agent agent/procfs arena bpf bpf/ring cmd/kestrel cmd/kestrel-agent " +
+	"github.com/cilium/ebpf":            {"loads and attaches the kernel programs", "bpf"},
+	"github.com/cloudflare/ahocorasick": {"what the automata are measured beside, on a host", "bench"},
+	"github.com/pelletier/go-toml/v2":   {"reads the configuration, and Elastic rules on a host", "agent/config rules"},
+	"github.com/spf13/cobra":            {"commands of the full tool", "cmd/kestrel"},
+	"go.yaml.in/yaml/v3":                {"reads rule packages and their tests, on a host", "rules cmd/kestrel"},
+	"golang.org/x/sys": {"system calls", "agent agent/procfs arena bench bpf bpf/ring cmd/kestrel cmd/kestrel-agent " +
 		"cross/vm/init event/proc sink"},
 }
 
