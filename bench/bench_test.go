@@ -252,28 +252,6 @@ func TestScaled(t *testing.T) {
 	}
 }
 
-// TestJoinKeys: the keys that are meant to share a bucket make the search for a key slow, so the hash is still the one of
-// package nfa.
-func TestJoinKeys(t *testing.T) {
-	if testing.Short() || raceEnabled {
-		t.Skip("compares times")
-	}
-	r := &runner{effort: effort{rounds: 10}}
-	colliding, plain := joinKeys()
-	var ns [2]float64
-	for i, keys := range [][]uint64{plain, colliding} {
-		a := attack{"keys", sequenceRules(1), func(m *maker, i int) { m.exec(keys[i%len(keys)], nil, i) }}
-		s, err := r.attack(a, &image.Image{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		ns[i] = s.Event
-	}
-	if ns[1] < 1.5*ns[0] {
-		t.Errorf("%.0f ns with keys that share a bucket, %.0f with others", ns[1], ns[0])
-	}
-}
-
 // TestCutLog: a log that cannot be read to its end, or has no event, is refused by name.
 func TestCutLog(t *testing.T) {
 	whole := testdata.Capture()

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
-	"math/bits"
 	"runtime"
 	"strings"
 	"time"
@@ -187,39 +186,21 @@ func sequenceRules(n int) (list []ir.Rule) {
 // collidingKeys are as many as a device has tracks, so that what is slow is the search and not the eviction.
 const collidingKeys = 900
 
-// joinKeys are entity ids whose tracks share a bucket of a device's sequencer, found by the hash that package nfa uses:
-// it has no secret, so an attacker who can choose a key can do the same. plain are as many that do not.
+// joinKeys are entity ids whose tracks share a bucket of a device's sequencer: the hash has no secret, so an attacker who
+// can choose a key can do the same. plain are as many that do not.
 func joinKeys() (colliding, plain []uint64) {
 	buckets := uint64(1)
 	for buckets < uint64(agent.DeviceSizes.Tracks) {
 		buckets <<= 1
 	}
 	for k := uint64(1); len(colliding) < collidingKeys; k++ {
-		if joinHash(k)&(buckets-1) == 0 {
+		if nfa.HashOf(0, int64(k))&(buckets-1) == 0 {
 			colliding = append(colliding, k)
 		} else if len(plain) < collidingKeys {
 			plain = append(plain, k)
 		}
 	}
 	return colliding, plain
-}
-
-// joinHash is the hash of package nfa for rule 0 and one numeric join key.
-func joinHash(number uint64) uint64 {
-	const mul1, mul2, isNumber = 0x9e3779b97f4a7c15, 0xd6e8feb86659fd93, 0x80 << 56
-	h := uint64(mul2)
-	for i := range 2 * limits.KeysMax {
-		a := h
-		switch i {
-		case 0:
-			a ^= number
-		case 1:
-			a ^= isNumber
-		}
-		hi, lo := bits.Mul64(a^mul2, mul1^a>>32)
-		h = hi ^ lo ^ a
-	}
-	return h
 }
 
 // maker makes the events of an attack: executions, each of facts that no event had before, so that nothing learned of one

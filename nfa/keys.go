@@ -243,3 +243,12 @@ func hash(rule uint32, k *key) uint64 {
 	}
 	return h
 }
+
+// HashOf is the hash under which a rule keeps what waits for the value of one join key that is a number. It has no seed: the
+// same events give the same result, so who chooses the values can make them meet in one bucket, as `kestrel bench` does.
+func HashOf(rule uint32, number int64) uint64 {
+	var k key
+	binary.LittleEndian.PutUint64(k[:], uint64(number))
+	k[keyBytes-1] = keyNumber
+	return hash(rule, &k)
+}
